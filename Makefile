@@ -1,0 +1,184 @@
+# meshcert - certificates for a service mesh. `make help` lists the targets.
+#
+# One Makefile, not recursive. Everything built goes to build/<variant>/, where
+# the variant names compiler, sanitizer and architecture, so that they can live
+# beside each other:  make CC=clang   make SAN=address,undefined test
+#                     make ARCH=arm64
+
+CC ?= gcc
+ifeq ($(origin CC),default)
+CC := gcc
+endif
+SAN ?=
+ARCH ?= $(shell uname -m)
+PREFIX ?= /usr/local
+VERSION := $(shell sed -n 's/^\#define VERSION_TEXT "\(.*\)"/\1/p' lib/base/version.h)
+
+comma := ,
+cc_name := $(notdir $(CC))
+ifeq ($(ARCH),arm64)
+CC := aarch64-linux-gnu-gcc
+PKG_CONFIG := env PKG_CONFIG_LIBDIR=/usr/lib/aarch64-linux-gnu/pkgconfig:/usr/share/pkgconfig pkg-config
+VARIANT := arm64
+export MESHCERT_CROSS = arm64
+else
+PKG_CONFIG := pkg-config
+VARIANT := $(cc_name)$(if $(SAN),-$(subst $(comma),-,$(SAN)))$(if $(COVERAGE),-cov)
+endif
+B := build/$(VARIANT)
+GEN := build/gen
+
+# tools/deps says where it put AWS-LC and the tests' Python environment.
+DEPS := $(shell tools/deps --print)
+AWSLC := $(patsubst awslc=%,%,$(filter awslc=%,$(DEPS)))
+VENV := $(patsubst venv=%,%,$(filter venv=%,$(DEPS)))
+AWSLC_VERSION := $(shell sed -n 's/^aws-lc-sys = { version = "=\([0-9.]*\)".*/\1/p' third_party/aws-lc/Cargo.toml)
+
+# ---- compiler ---------------------------------------------------------
+has_flag = $(shell $(CC) -Werror $(1) -x c -c -o /dev/null /dev/null 2>/dev/null && echo $(1))
+WARN := -Wall -Wextra -Wpedantic -Wshadow -Wconversion -Wmissing-prototypes \
+	-Wstrict-prototypes -Wvla -Wformat=2 -Wundef -Wcast-qual -Werror
+HARDEN := -fstack-protector-strong -fPIE $(call has_flag,-fstack-clash-protection) \
+	$(call has_flag,-fcf-protection=full) $(call has_flag,-mbranch-protection=standard) \
+	$(call has_flag,-ftrivial-auto-var-init=zero)
+ifeq ($(SAN),)
+HARDEN += -U_FORTIFY_SOURCE -D_FORTIFY_SOURCE=3
+OPT ?= -O2
+else
+SANFLAGS := -fsanitize=$(SAN) -fno-omit-frame-pointer -fno-sanitize-recover=all
+OPT ?= -O1
+endif
+COVERAGE ?=
+CFLAGS ?= -g
+ALL_CFLAGS = -std=c17 -D_GNU_SOURCE $(OPT) $(CFLAGS) $(WARN) $(HARDEN) \
+	$(SANFLAGS) $(if $(COVERAGE),-fprofile-instr-generate -fcoverage-mapping) \
+	-ffunction-sections -fdata-sections -Ilib -Icmd -I$(GEN) \
+	-isystem $(AWSLC)/include -MMD -MP
+# AWS-LC's symbols never leave our binaries: a PKCS#11 module or libpq may
+# bring OpenSSL into the same process. tests/unit/symbols.sh looks with nm -D.
+LINK_FLAGS = $(SANFLAGS) $(if $(COVERAGE),-fprofile-instr-generate) -pie -Wl,--gc-sections -Wl,-z,relro,-z,now \
+	-Wl,-z,noexecstack -Wl,--as-needed \
+	-Wl,--exclude-libs,libcrypto.a:libssl.a
+LIBS = $(AWSLC)/lib/libssl.a $(AWSLC)/lib/libcrypto.a \
+	$(shell $(PKG_CONFIG) --libs libuv libnghttp2 libprotobuf-c jansson yaml-0.1 sqlite3) \
+	-lhttp_parser -lpthread -lm
+FETCH_LIBS = $(shell $(PKG_CONFIG) --libs libcurl)
+
+# ---- what there is ----------------------------------------------------
+PROTOS := $(wildcard proto/*.proto)
+GEN_C := $(PROTOS:proto/%.proto=$(GEN)/proto/%.pb-c.c)
+GEN_O := $(GEN_C:$(GEN)/%.c=$(B)/gen/%.o)
+LIB_C := $(wildcard lib/*/*.c)
+LIB_O := $(LIB_C:%.c=$(B)/%.o)
+LIB := $(B)/libmeshcert.a
+# meshcert-fetch uses nothing of AWS-LC: a test looks.
+PROGRAMS := $(B)/meshcert-ca $(B)/meshcert-agent $(B)/meshcert $(B)/meshcert-fetch
+UNIT_C := $(wildcard tests/unit/test_*.c)
+UNIT := $(UNIT_C:tests/unit/%.c=$(B)/tests/%)
+FUZZ_C := $(wildcard tests/fuzz/fuzz_*.c)
+FUZZ_SHORT := $(FUZZ_C:tests/fuzz/%.c=$(B)/fuzz/%)
+
+.PHONY: all demo test unit flow fuzz-short fuzz peers bench check format \
+	install clean help deps fuzz-bins
+.DELETE_ON_ERROR:
+.SECONDARY:
+
+all: $(PROGRAMS) ## build the programs
+
+help: ## list the targets
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+deps: ## install what is needed (Debian 12 or newer)
+	@tools/deps
+
+$(AWSLC)/ok:
+	@tools/deps
+
+# ---- rules ------------------------------------------------------------
+$(GEN)/proto/%.pb-c.c $(GEN)/proto/%.pb-c.h: proto/%.proto
+	@mkdir -p $(GEN)/proto
+	protoc-c --proto_path=. --c_out=$(GEN) $<
+
+# Generated code is not held to our warnings.
+$(B)/gen/%.o: $(GEN)/%.c | $(AWSLC)/ok
+	@mkdir -p $(@D)
+	$(CC) $(filter-out $(WARN),$(ALL_CFLAGS)) -c -o $@ $<
+
+$(B)/%.o: %.c | $(AWSLC)/ok $(GEN_C)
+	@mkdir -p $(@D)
+	$(CC) $(ALL_CFLAGS) -DAWSLC_CRATE_VERSION='"$(AWSLC_VERSION)"' -c -o $@ $<
+
+$(LIB): $(LIB_O) $(GEN_O)
+	@rm -f $@
+	ar rcs $@ $^
+
+define program_rule
+$$(B)/$(1): $$(patsubst %.c,$$(B)/%.o,$$(wildcard cmd/$(2)/*.c)) $$(LIB)
+	$$(CC) $$(LINK_FLAGS) -o $$@ $$^ $(3)
+endef
+$(eval $(call program_rule,meshcert-ca,ca,$$(LIBS)))
+$(eval $(call program_rule,meshcert-agent,agent,$$(LIBS)))
+$(eval $(call program_rule,meshcert,meshcert,$$(LIBS)))
+$(eval $(call program_rule,meshcert-fetch,fetch,$$(FETCH_LIBS)))
+
+$(B)/tests/%: tests/unit/%.c $(LIB)
+	@mkdir -p $(@D)
+	$(CC) $(ALL_CFLAGS) -Itests/unit $(LINK_FLAGS) -o $@ $< $(LIB) $(LIBS) -lcmocka
+
+# The short deterministic run: the target with a small driver of ours.
+$(B)/fuzz/%: tests/fuzz/%.c tests/fuzz/driver.c $(LIB)
+	@mkdir -p $(@D)
+	$(CC) $(ALL_CFLAGS) -Itests/fuzz $(LINK_FLAGS) -o $@ $< tests/fuzz/driver.c $(LIB) $(LIBS)
+
+# libFuzzer: its own variant, clang with sanitizers.
+FUZZ_B := build/fuzz
+$(FUZZ_B)/%: tests/fuzz/%.c $(LIB_C) $(GEN_C) | $(AWSLC)/ok
+	@mkdir -p $(@D)
+	clang $(filter-out -MMD -MP -D_FORTIFY_SOURCE=3 -U_FORTIFY_SOURCE $(WARN),$(ALL_CFLAGS)) -O1 -fsanitize=fuzzer,address,undefined \
+		-fno-sanitize-recover=all -Itests/fuzz -o $@ $< $(LIB_C) $(GEN_C) $(LIBS)
+
+# ---- targets ----------------------------------------------------------
+demo: deps ## two Envoys, mutual TLS, rotation under load, in a minute or two
+	@$(MAKE) --no-print-directory all
+	@$(VENV)/bin/python tests/demo/demo.py --build $(B)
+
+test: deps ## all tests that need no compiled peers
+	@$(MAKE) --no-print-directory CC=$(CC) SAN=$(SAN) all unit-bins
+	@$(VENV)/bin/python tools/run-tests --build $(B) --venv $(VENV)
+
+unit-bins: $(UNIT) $(FUZZ_SHORT)
+unit: unit-bins ## unit tests and the short fuzz run only
+	@$(VENV)/bin/python tools/run-tests --build $(B) --venv $(VENV) unit fuzz
+
+fuzz-bins: $(FUZZ_C:tests/fuzz/%.c=$(FUZZ_B)/%)
+fuzz: deps ## libFuzzer, FUZZ_SECONDS (60) for each target
+	@$(MAKE) --no-print-directory fuzz-bins
+	@tools/run-fuzz $(FUZZ_B) $(or $(FUZZ_SECONDS),60)
+
+peers: deps ## tests with real peers that must be compiled (cached)
+	@$(MAKE) --no-print-directory all
+	@tests/peer/run --build $(B)
+
+bench: deps ## figures: a table and build/bench/results.json
+	@$(MAKE) --no-print-directory all bench-bins
+	@$(VENV)/bin/python bench/run.py --build $(B)
+
+BENCH_C := $(wildcard bench/bench_*.c)
+bench-bins: $(BENCH_C:bench/%.c=$(B)/bench/%)
+$(B)/bench/%: bench/%.c $(LIB)
+	@mkdir -p $(@D)
+	$(CC) $(ALL_CFLAGS) $(LINK_FLAGS) -o $@ $< $(LIB) $(LIBS)
+
+check: ## format, layers, banned calls, sizes, documents
+	@tools/check
+
+format: ## rewrite the sources as .clang-format says
+	@git ls-files --cached --others --exclude-standard '*.c' '*.h' | xargs clang-format -i
+
+install: all ## to $(DESTDIR)$(PREFIX)
+	@tools/install-files "$(B)" "$(DESTDIR)$(PREFIX)"
+
+clean: ## remove build/
+	rm -rf build
+
+-include $(shell find $(B) -name '*.d' 2>/dev/null)

@@ -1,0 +1,51 @@
+/* http.h - HTTP/1.1 for what is not gRPC: metrics, health, later CRL and OCSP.
+ * The only door to the HTTP/1 parser.
+ *
+ * A small server on the event loop: GET and HEAD (POST where a route takes a
+ * body), keep-alive, fixed limits (request line and headers 8 kB, body as the
+ * route says), timeouts. Routes are a table. */
+#ifndef HTTP_HTTP_H
+#define HTTP_HTTP_H
+
+#include "base/buf.h"
+#include "ev/ev.h"
+
+struct http_request {
+	struct slice path; /* without the query */
+	struct slice query;
+	struct slice body;
+	bool is_head;
+};
+
+struct http_response {
+	int status;
+	const char *content_type;
+	struct buf body; /* initialised, bounded */
+};
+
+struct http_route {
+	const char *method; /* "GET", "POST" */
+	const char *path;
+	size_t body_max;
+	void (*handle)(void *app, const struct http_request *rq,
+		       struct http_response *rs);
+};
+
+struct http_server;
+/* routes: ended by a NULL method. Takes over the listening socket. */
+MUST_USE enum err http_server_new(struct ev_loop *loop, int listen_fd,
+				  const struct http_route *routes, void *app,
+				  struct http_server **out);
+void http_server_free(struct http_server *s);
+
+/* The engine, for tests and fuzzing: parses one request off the front of *in.
+ * ERR_NOT_FOUND: incomplete. */
+struct http_parsed {
+	char method[8];
+	struct http_request rq; /* slices into in */
+	bool keep_alive;
+};
+MUST_USE enum err http_request_parse(struct slice *in, size_t body_max,
+				     struct http_parsed *out);
+
+#endif

@@ -1,0 +1,87 @@
+/* chain.h - is this chain good? Trust bundles and path validation.
+ *
+ * The library validates one candidate path (crypto/path.h); here are the rules
+ * that stand on top (reference crypto.md 6: signature algorithms, key sizes,
+ * key identifiers, criticality, name constraints on URIs, serials), the search
+ * for candidate paths with its bounds, and the SPIFFE rules. No files, no
+ * clock, no network. RFC 5280 6, X509-SVID.md. */
+#ifndef PKI_CHAIN_H
+#define PKI_CHAIN_H
+
+#include "base/clock.h"
+#include "base/slice.h"
+#include "base/why.h"
+#include "pki/cert.h"
+#include "pki/spiffe_id.h"
+
+enum {
+	CHAIN_CERTS_MAX = 32,
+	CHAIN_SIGNATURES_MAX = 300,
+	CHAIN_PATHS_MAX = 64
+};
+
+/* -- trust anchors of one trust domain (or of a plain CA file). Immutable,
+ * counted; each has a generation number of its own for caches. */
+struct pki_bundle;
+/* trust_domain: empty: not a SPIFFE bundle (any names). Duplicates are merged.
+ * At least one anchor. */
+MUST_USE enum err pki_bundle_new(struct slice trust_domain,
+				 const struct slice *ders, size_t cnt,
+				 struct why *why, struct pki_bundle **out);
+MUST_USE enum err pki_bundle_read_pem(struct slice trust_domain,
+				      struct slice pem, struct why *why,
+				      struct pki_bundle **out);
+struct pki_bundle *pki_bundle_ref(struct pki_bundle *b);
+void pki_bundle_unref(struct pki_bundle *b);
+size_t pki_bundle_count(const struct pki_bundle *b);
+struct slice pki_bundle_get(const struct pki_bundle *b, size_t i);
+struct slice pki_bundle_get_trust_domain(const struct pki_bundle *b);
+uint64_t pki_bundle_get_generation(const struct pki_bundle *b);
+/* All anchors as PEM, in order; borrowed while the bundle lives. */
+struct slice pki_bundle_get_pem(const struct pki_bundle *b);
+
+/* -- rules; each can be a warning for foreign chains */
+enum chain_rule {
+	CHAIN_RULE_SIG_ALG = 0,
+	CHAIN_RULE_KEY_SIZE,
+	CHAIN_RULE_KEY_IDS,
+	CHAIN_RULE_CRITICALITY,
+	CHAIN_RULE_LEAF_NOT_CA,
+	CHAIN_RULE_NAME_CONSTRAINTS,
+	CHAIN_RULE_DNS_CHARSET,
+	CHAIN_RULE_SERIAL,
+	CHAIN_RULE_CNT
+};
+const char *chain_rule_name(enum chain_rule r);
+
+enum chain_purpose {
+	CHAIN_ANY = 0,
+	CHAIN_TLS_SERVER, /* the leaf is a server's */
+	CHAIN_TLS_CLIENT
+};
+
+struct chain_opts {
+	enum chain_purpose purpose;
+	bool spiffe;         /* leaf must be an X.509-SVID of the bundle's
+				trust domain */
+	const char *host;    /* DNS name or IP the leaf must have; or NULL */
+	uint32_t warn_rules; /* bit set of 1 << chain_rule: warn only */
+};
+
+struct chain_result {
+	struct wall earliest_not_after; /* of all certificates of the path,
+					   anchor included */
+	size_t path_len;                /* certificates used, anchor included */
+	size_t anchor;                  /* index in the bundle */
+	uint32_t warned_rules;
+	struct why warning; /* the first one */
+};
+
+/* chain[0] is the leaf; the others may come in any order and may be too many.
+ * on failure why names the certificate (index and name) and the rule. */
+MUST_USE enum err chain_verify(const struct pki_bundle *bundle,
+			       const struct slice *chain, size_t cnt,
+			       const struct chain_opts *opts, struct wall at,
+			       struct why *why, struct chain_result *out);
+
+#endif
