@@ -100,7 +100,7 @@ $(GEN)/proto/%.pb-c.c $(GEN)/proto/%.pb-c.h: proto/%.proto
 	protoc-c --proto_path=. --c_out=$(GEN) $<
 
 # Generated code is not held to our warnings.
-$(B)/gen/%.o: $(GEN)/%.c | $(AWSLC)/ok
+$(B)/gen/%.o: $(GEN)/%.c | $(AWSLC)/ok $(GEN_C)
 	@mkdir -p $(@D)
 	$(CC) $(filter-out $(WARN),$(ALL_CFLAGS)) -c -o $@ $<
 
