@@ -1,0 +1,50 @@
+/* role.h - what every role process does first, and last.
+ *
+ * role_run is the main function of a role: it takes its configuration and
+ * descriptors from the supervisor over the control channel, drops what it does
+ * not need, runs the event loop, and ends when told to, or when the supervisor
+ * is gone. Callbacks run on the loop, in this order: on_give for each
+ * descriptor that came before GO, on_start, then on_give, on_reload and on_stop
+ * as they come. */
+#ifndef IPC_ROLE_H
+#define IPC_ROLE_H
+
+#include "base/slice.h"
+#include "base/why.h"
+#include "ev/ev.h"
+
+struct role;
+
+struct role_ops {
+	const char *program;
+	const char *name;
+	/* The configuration has come (before any on_give). An error ends the
+	 * process. */
+	enum err (*on_config)(void *app, struct role *r, struct slice text,
+			      struct why *why);
+	/* A named descriptor, owned by the callee. name is borrowed. */
+	void (*on_give)(void *app, struct role *r, const char *name, int fd);
+	/* Begin to work. An error ends the process. */
+	enum err (*on_start)(void *app, struct role *r, struct why *why);
+	/* A configuration that the supervisor has checked. May be NULL. */
+	void (*on_reload)(void *app, struct role *r, struct slice text);
+	/* Finish, then call role_exit. NULL: exit at once. */
+	void (*on_stop)(void *app, struct role *r);
+};
+
+/* Returns the process's exit code. index: which one of several. */
+int role_run(const struct role_ops *ops, unsigned index, void *app);
+
+struct ev_loop *role_get_loop(struct role *r);
+unsigned role_get_index(const struct role *r);
+/* Tells the supervisor that this role serves. Once. */
+void role_ready(struct role *r);
+/* Tells it a value for the address file ("http=127.0.0.1:15014"). */
+void role_tell(struct role *r, const char *name, const char *value);
+/* Leaves the loop; role_run returns 0. */
+void role_exit(struct role *r);
+
+/* "link.authority.3" -> true, "authority", 3. For on_give. */
+bool role_is_link(const char *name, char peer_out[32], unsigned *index_out);
+
+#endif
