@@ -29,8 +29,9 @@ const struct json *json_at(const struct json *array, size_t i);
 bool json_is_object(const struct json *v);
 bool json_is_array(const struct json *v);
 bool json_is_string(const struct json *v);
-/* Strings may hold NUL; the slice is borrowed while the tree lives. */
-struct slice json_string(const struct json *v);
+/* Strings may hold NUL; the slice is borrowed while the tree lives. (Not
+ * json_string: jansson exports a function of that name.) */
+struct slice json_str(const struct json *v);
 /* Integers, or reals without a fraction that fit. */
 bool json_int(const struct json *v, int64_t *out);
 bool json_bool(const struct json *v, bool *out);
