@@ -1,0 +1,107 @@
+/* conf.h - the configuration of meshcert-ca. Every key is in the table of
+ * conf.c, with its default and its help; meshcert-ca(8) lists them. Each role
+ * reads the same text and keeps its own copy. */
+#ifndef CA_CONF_H
+#define CA_CONF_H
+
+#include "base/conf.h"
+#include "base/log.h"
+#include "ca/policy.h"
+
+enum ca_issuer_kind {
+	CA_ISSUER_SELF_SIGNED = 0,
+	CA_ISSUER_FILES
+};
+
+enum ca_serving_kind {
+	CA_SERVING_SELF = 0,
+	CA_SERVING_FILES
+};
+
+enum ca_audit_full {
+	CA_AUDIT_REFUSE = 0,
+	CA_AUDIT_SIGN
+};
+
+struct ca_conf {
+	char *data_dir;
+	char *trust_domain;
+	int64_t fronts;
+	int64_t drain_ms;
+	char *user_prefix;
+	int64_t uid_base;
+	int log_level; /* index: error, warn, info, debug */
+	int log_format;
+
+	char *listen_grpc;
+	char *listen_http;
+	char *listen_admin; /* empty: DATA_DIR/admin.sock */
+	char *fetch_path;   /* empty: beside this program, or libexec */
+
+	int issuer_kind;
+	int issuer_key;
+	int64_t issuer_ttl_ms;
+	int64_t issuer_tiers;
+	int64_t issuer_issuing_ttl_ms;
+	bool issuer_name_constraints;
+	char *issuer_dir;
+
+	int serving_kind;
+	char *serving_cert;
+	char *serving_key;
+	struct conf_list serving_names;
+	int64_t serving_ttl_ms;
+
+	int64_t cert_default_ttl_ms;
+	int64_t cert_max_ttl_ms;
+	int64_t cert_backdate_ms;
+	int csr_san; /* index: refuse, ignore */
+	int64_t csr_rsa_bits_min;
+	int64_t csr_rsa_bits_max;
+	bool csr_allow_ed25519;
+
+	struct conf_list auth_order;
+	struct conf_table jwt; /* of struct ca_conf_jwt */
+	int64_t token_max_ttl_ms;
+	int64_t token_repeat_ms;
+
+	int64_t limit_connections;
+	int64_t limit_streams;
+	int64_t limit_message;
+	int64_t limit_headers;
+	int64_t limit_queue;
+	int64_t limit_idle_ms;
+	int64_t limit_handshake_ms;
+	int64_t limit_request_ms;
+
+	int64_t audit_rotate_bytes;
+	int audit_on_full;
+};
+
+struct ca_conf_jwt {
+	char *issuer;
+	struct conf_list audiences;
+	char *jwks_file;
+	char *jwks_url;
+	char *ca_file;
+	int64_t refresh_ms;
+	int identity; /* index: kubernetes, claim */
+	char *claim;
+	int64_t leeway_ms;
+};
+
+extern const struct conf_key ca_conf_keys[];
+
+/* Parses and checks what the table alone cannot say. */
+MUST_USE enum err ca_conf_parse(struct slice text, const char *name,
+				struct ca_conf *out, struct why *why);
+void ca_conf_free(struct ca_conf *c);
+
+/* DATA_DIR/leaf; owned by the caller. */
+char *ca_conf_path(const struct ca_conf *c, const char *leaf);
+/* The policy that authority and signer both hold; borrows from c. */
+struct ca_policy ca_conf_policy(const struct ca_conf *c);
+void ca_conf_apply_log(const struct ca_conf *c);
+struct ca_conf_jwt *ca_conf_get_jwt(const struct ca_conf *c, size_t i);
+
+#endif
