@@ -44,7 +44,8 @@ const char *sig_alg_name(enum sig_alg a);   /* "ECDSA-SHA256", ... */
 struct pubkey;
 /* SubjectPublicKeyInfo, DER, used up completely. Points must be uncompressed
  * and on the curve; RSA 1024 to 16384 bits. Stricter rules are policy
- * (pki/key_policy.h). */
+ * (pki/key_policy.h). ERR_SYNTAX, or ERR_UNSUPPORTED for algorithms, curves
+ * and sizes that are not ours. */
 MUST_USE enum err pubkey_parse(struct slice spki, struct why *why,
 			       struct pubkey **out);
 void pubkey_free(struct pubkey *k);
@@ -58,7 +59,8 @@ enum {
 };
 void pubkey_describe(const struct pubkey *k, char out[KEY_TEXT_MAX]);
 /* ERR_SIGNATURE when it does not verify, ERR_MISMATCH when the algorithm is
- * not for this kind of key. ECDSA signatures are DER. */
+ * not for this kind of key, ERR_UNSUPPORTED for an RSA exponent of 1 or of
+ * more than 33 bits. ECDSA signatures are DER. */
 MUST_USE enum err pubkey_verify(const struct pubkey *k, enum sig_alg alg,
 				struct slice message, struct slice signature);
 /* The same for ECDSA signatures as fixed-length r||s (RFC 7518 3.4). */
@@ -66,7 +68,8 @@ MUST_USE enum err pubkey_verify_raw_ecdsa(const struct pubkey *k,
 					  enum sig_alg alg,
 					  struct slice message,
 					  struct slice signature);
-/* From JWK members (big-endian numbers): SPKI DER into out. */
+/* From JWK members (big-endian numbers): SPKI DER, appended to out. Lengths
+ * are checked here, points and numbers by pubkey_parse. */
 MUST_USE enum err pubkey_build_ec_spki(enum key_kind kind, struct slice x,
 				       struct slice y, struct buf *out);
 MUST_USE enum err pubkey_build_rsa_spki(struct slice n, struct slice e,
@@ -75,23 +78,28 @@ MUST_USE enum err pubkey_build_ed25519_spki(struct slice x, struct buf *out);
 
 /* -- private keys */
 struct privkey;
-/* bits: RSA only. The key lives in secret memory as far as the library lets
- * us; see custody for where it is kept for long. */
+/* rsa_bits: RSA only, 2048 to 8192 and divisible by 8; ERR_UNSUPPORTED
+ * otherwise. The key lives in secret memory as far as the library lets us; see
+ * custody for where it is kept for long. */
 MUST_USE enum err privkey_new(enum key_kind kind, unsigned rsa_bits,
 			      struct privkey **out);
 /* PKCS#8, RFC 5915 EC or PKCS#1 RSA, in DER (a secret). */
 MUST_USE enum err privkey_parse(struct slice der, struct why *why,
 				struct privkey **out);
-/* One PEM block "PRIVATE KEY", "EC PRIVATE KEY" or "RSA PRIVATE KEY". An
- * encrypted one is ERR_UNSUPPORTED with a text. */
+/* One PEM block "PRIVATE KEY", "EC PRIVATE KEY" or "RSA PRIVATE KEY"; blocks
+ * that are no keys are passed over, a second key is ERR_SYNTAX. An encrypted
+ * one is ERR_UNSUPPORTED with a text. */
 MUST_USE enum err privkey_parse_pem(struct slice pem, struct why *why,
 				    struct privkey **out);
 void privkey_free(struct privkey *k);
 enum key_kind privkey_kind(const struct privkey *k);
 unsigned privkey_bits(const struct privkey *k);
+/* SPKI DER, appended to out. */
 MUST_USE enum err privkey_get_spki(const struct privkey *k, struct buf *out);
 /* The algorithm that this key signs X.509 structures with (P-384: SHA-384). */
 enum sig_alg privkey_default_alg(const struct privkey *k);
+/* The signature (ECDSA: DER) is appended to out. ERR_MISMATCH when the
+ * algorithm is not for this kind of key. */
 MUST_USE enum err privkey_sign(const struct privkey *k, enum sig_alg alg,
 			       struct slice message, struct buf *out);
 
@@ -100,6 +108,7 @@ enum privkey_form {
 	PRIVKEY_PKCS8_PEM,      /* "PRIVATE KEY" */
 	PRIVKEY_TRADITIONAL_PEM /* "EC PRIVATE KEY", "RSA PRIVATE KEY" */
 };
+/* ERR_UNSUPPORTED: Ed25519 has no traditional form. */
 MUST_USE enum err privkey_export(const struct privkey *k,
 				 enum privkey_form form, struct secret **out);
 

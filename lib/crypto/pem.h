@@ -11,7 +11,8 @@
  * passed over; lines may end in CRLF or have trailing blanks. label is
  * borrowed from the input; der goes into out (emptied first).
  * ERR_NOT_FOUND: no further block. ERR_SYNTAX: BEGIN without END, wrong label
- * at the end, bad base64, headers inside (Proc-Type: encrypted). */
+ * at the end, bad base64. ERR_UNSUPPORTED: headers inside (Proc-Type:
+ * encrypted). *in moves on success only. */
 MUST_USE enum err pem_read(struct slice *in, struct slice *label,
 			   struct buf *out, struct why *why);
 /* The same for private keys: the bytes never touch ordinary memory. */
@@ -19,9 +20,13 @@ MUST_USE enum err pem_read_secret(struct slice *in, struct slice *label,
 				  struct secret **out, struct why *why);
 /* With the final newline. */
 enum err pem_write(struct buf *out, const char *label, struct slice der);
+/* The same from secret memory into secret memory. */
+MUST_USE enum err pem_write_secret(const char *label, struct slice der,
+				   struct secret **out);
 
 /* Standard alphabet with padding; url: RFC 4648 5, no padding on writing,
- * refused on reading (strict: no other bytes, unused bits zero). */
+ * refused on reading (strict: no other bytes, unused bits zero). All four
+ * append to out; a text that is refused appends nothing. */
 enum err base64_write(struct buf *out, struct slice bytes);
 enum err base64url_write(struct buf *out, struct slice bytes);
 MUST_USE enum err base64_read(struct slice text, struct buf *out);

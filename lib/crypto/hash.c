@@ -1,0 +1,75 @@
+/* hash.c - see hash.h. */
+#include "crypto/hash.h"
+
+#include <openssl/hmac.h>
+#include <openssl/sha.h>
+
+size_t
+hash_len(enum hash_alg alg)
+{
+	switch (alg) {
+	case HASH_SHA1:
+		return SHA_DIGEST_LENGTH;
+	case HASH_SHA256:
+		return SHA256_DIGEST_LENGTH;
+	case HASH_SHA384:
+		return SHA384_DIGEST_LENGTH;
+	case HASH_SHA512:
+		return SHA512_DIGEST_LENGTH;
+	case HASH_NONE:
+		break;
+	}
+	return 0;
+}
+
+void
+hash_bytes(enum hash_alg alg, struct slice in, uint8_t *out)
+{
+	switch (alg) {
+	case HASH_SHA1:
+		SHA1(in.p, in.len, out);
+		return;
+	case HASH_SHA256:
+		SHA256(in.p, in.len, out);
+		return;
+	case HASH_SHA384:
+		SHA384(in.p, in.len, out);
+		return;
+	case HASH_SHA512:
+		SHA512(in.p, in.len, out);
+		return;
+	case HASH_NONE:
+		break;
+	}
+	must(alg != HASH_NONE);
+}
+
+void
+hash_sha256(struct slice in, uint8_t out[HASH_SHA256_LEN])
+{
+	SHA256(in.p, in.len, out);
+}
+
+void
+hash_hmac_sha256(struct slice key, struct slice in,
+		 uint8_t out[HASH_SHA256_LEN])
+{
+	unsigned len = 0;
+
+	/* The library takes a NULL key as "the key of the last time". */
+	must(HMAC(EVP_sha256(), key.p == NULL ? (const uint8_t *)"" : key.p,
+		  key.len, in.p, in.len, out, &len) != NULL);
+	must(len == HASH_SHA256_LEN);
+}
+
+void
+hash_sha256_parts(const struct slice *parts, size_t cnt,
+		  uint8_t out[HASH_SHA256_LEN])
+{
+	SHA256_CTX ctx;
+
+	SHA256_Init(&ctx);
+	for (size_t i = 0; i < cnt; i++)
+		SHA256_Update(&ctx, parts[i].p, parts[i].len);
+	SHA256_Final(out, &ctx);
+}
