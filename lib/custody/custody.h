@@ -41,19 +41,27 @@ MUST_USE enum err custody_memory_new(struct privkey *key,
  * the agent, which must hand the key to Envoy. */
 const struct privkey *custody_get_privkey(const struct custody_key *k);
 
+/* The last unref frees the key; operations under way must be done or
+ * cancelled before. */
 struct custody_key *custody_ref(struct custody_key *k);
 void custody_unref(struct custody_key *k);
 
 struct slice custody_get_spki(const struct custody_key *k);
 enum key_kind custody_get_kind(const struct custody_key *k);
+unsigned custody_get_bits(const struct custody_key *k);
 enum sig_alg custody_get_default_alg(const struct custody_key *k);
+/* The kind of custody: "memory". Static text. */
 const char *custody_get_place(const struct custody_key *k);
 
-/* message is borrowed for the call. *pending is set before the callback may
- * run later and cleared (NULL) by it. */
+/* message is borrowed for the call, signature (DER for ECDSA) for the
+ * callback. pending is a place that stays until the callback or the cancel:
+ * *pending is set before the callback may run later and cleared (NULL) before
+ * it runs. When the start fails the callback never runs. The callback may
+ * unref k, and may free whatever holds *pending. */
 MUST_USE enum err custody_sign_start(struct custody_key *k, enum sig_alg alg,
 				     struct slice message, custody_sign_cb *cb,
 				     void *arg, struct custody_op **pending);
+/* The callback does not run any more. *pending NULL: nothing happens. */
 void custody_sign_cancel(struct custody_key *k, struct custody_op **pending);
 /* For keys that answer at once (memory): the signature into out.
  * ERR_UNSUPPORTED for others. */
