@@ -8,7 +8,8 @@
  * YAML 1.1 without anchors, tags or more than 8 levels; at most 1 MB.
  *
  * Lists are sequences of scalars (CONF_LIST), or a sequence of mappings with a
- * table of its own (CONF_TABLE). */
+ * table of its own (CONF_TABLE). Keys of one section ("listen.*") stand
+ * together in the table. A text that is wrong is ERR_CONFIG. */
 #ifndef BASE_CONF_H
 #define BASE_CONF_H
 
@@ -20,18 +21,21 @@
 #include "base/why.h"
 
 enum conf_type {
-	CONF_STRING,   /* char *, owned by the struct; min/max: length */
+	CONF_STRING,   /* char *, owned by the struct, NULL when empty;
+			* min/max: length */
 	CONF_INT,      /* int64_t */
 	CONF_BOOL,     /* bool */
 	CONF_DURATION, /* int64_t milliseconds */
 	CONF_SIZE,     /* int64_t bytes: "64k", "1M", "2G" */
 	CONF_ENUM,     /* int: index into names */
-	CONF_LIST,     /* struct conf_list: strings */
-	CONF_TABLE     /* struct conf_table: rows of sub-structs */
+	CONF_LIST,     /* struct conf_list: strings; min/max: how many.
+			* A default or conf_set: "a, b" or "[a, b]" */
+	CONF_TABLE     /* struct conf_table: rows of sub-structs;
+			* min/max: how many; no default, no conf_set */
 };
 
 struct conf_list {
-	char **items; /* NULL-ended, owned */
+	char **items; /* NULL-ended, owned; never NULL itself */
 	size_t cnt;
 };
 
@@ -66,6 +70,10 @@ enum err conf_print(const struct conf_key *keys, const void *target,
 		    struct buf *out);
 /* A commented file with every key at its default, for `init`. */
 enum err conf_print_template(const struct conf_key *keys, struct buf *out);
+/* The same, but with what differs from the default in force (secrets too: the
+ * file is the operator's), the rest commented. */
+enum err conf_print_changed(const struct conf_key *keys, const void *target,
+			    struct buf *out);
 /* The table as JSON (name, type, default, bounds, help): checks of man pages,
  * completion. */
 enum err conf_print_table(const struct conf_key *keys, struct buf *out);

@@ -37,7 +37,9 @@ struct metric_block;
 size_t metric_block_size(const struct metric *table);
 /* Maps a block from a descriptor made with os_memfd(metric_block_size), for
  * writing or read-only; fd may be closed afterwards. fd -1: private memory
- * (one-process programs, tests). */
+ * (one-process programs, tests). ERR_MISMATCH where the file is too short or
+ * is not sealed against shrinking: a role could kill its reader by cutting it.
+ * The table is kept until unmap. */
 MUST_USE enum err metric_block_map(const struct metric *table, int fd,
 				   bool writable, struct metric_block **out);
 void metric_block_unmap(struct metric_block *b);
@@ -49,6 +51,7 @@ void metric_set(struct metric_block *b, unsigned metric, unsigned label,
 		int64_t v);
 void metric_observe_ns(struct metric_block *b, unsigned metric, unsigned label,
 		       uint64_t ns);
+/* Of a histogram: how many were observed. */
 int64_t metric_get(const struct metric_block *b, unsigned metric,
 		   unsigned label);
 /* Prometheus text of the sum of blocks. */
