@@ -81,12 +81,13 @@ struct tls_peer {
 };
 
 struct tls_conn_cbs {
-	/* Decrypted bytes, borrowed for the call. Inside it the connection
-	 * may be freed. */
+	/* Decrypted bytes, borrowed for the call. Inside any of these the
+	 * connection may be freed. */
 	void (*on_data)(void *arg, struct slice bytes);
 	void (*on_handshake_done)(void *arg);
 	/* Something became ready to be taken with tls_conn_take_output outside
-	 * of a feed (an asynchronous key answered). May be NULL. */
+	 * of a feed (an asynchronous key answered). May be NULL. When the
+	 * handshake failed then, tls_conn_feed with no bytes tells why. */
 	void (*on_output)(void *arg);
 };
 
@@ -102,10 +103,13 @@ void tls_conn_free(struct tls_conn *c);
 /* Clients: makes the first flight. */
 enum err tls_conn_start(struct tls_conn *c, struct why *why);
 /* Bytes from the network, all taken. ERR_CLOSED: the peer's close_notify.
- * Any error ends the connection; an alert may still be in the output. The why
- * of a failed handshake names certificate, rule and difference. */
+ * ERR_CANCELLED: c was freed inside a callback and must not be touched. Any
+ * error ends the connection, and later calls give it again; an alert may still
+ * be in the output. The why of a failed handshake names certificate, rule and
+ * difference. */
 enum err tls_conn_feed(struct tls_conn *c, struct slice bytes, struct why *why);
-/* Encrypts; before the handshake is done it is kept and sent then. */
+/* Encrypts; before the handshake is done it is kept (at most 256 KB) and sent
+ * then. ERR_LIMIT: too much output waits to be taken; nothing was done. */
 enum err tls_conn_write(struct tls_conn *c, struct slice bytes);
 /* What is to be written to the network: borrowed until the next call on c;
  * tls_conn_consume what was taken. */
