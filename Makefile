@@ -169,7 +169,7 @@ $(B)/bench/%: bench/%.c $(LIB)
 	@mkdir -p $(@D)
 	$(CC) $(ALL_CFLAGS) $(LINK_FLAGS) -o $@ $< $(LIB) $(LIBS)
 
-check: ## format, layers, banned calls, sizes, documents
+check: $(GEN_C) ## format, layers, banned calls, sizes, documents
 	@tools/check
 
 format: ## rewrite the sources as .clang-format says

@@ -21,6 +21,7 @@ struct mono {
 	uint64_t ns;
 };
 
+/* The clocks themselves; protocol code gets their values as arguments. */
 struct wall wall_now(void);
 struct mono mono_now(void);
 

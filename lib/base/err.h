@@ -34,6 +34,7 @@ const char *err_text(enum err e);
  * metrics, JSON and logs. */
 const char *err_name(enum err e);
 
+/* The class that err_list.h gives it. */
 enum err_class err_class(enum err e);
 
 /* The error that an errno value means (ENOENT: ERR_NOT_FOUND, ...). */
@@ -44,6 +45,7 @@ enum err err_from_errno(int errnum);
 #define must(cond) \
 	((cond) ? (void)0 : err_must_failed(#cond, __FILE__, __LINE__))
 
+/* Says on stderr what did not hold, and aborts. For must() only. */
 NORETURN void err_must_failed(const char *cond, const char *file, int line);
 
 #endif

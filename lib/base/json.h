@@ -15,6 +15,7 @@
 
 struct json;
 
+/* The whole text is one value. *out is owned by the caller. */
 MUST_USE enum err json_parse(struct slice text, struct why *why,
 			     struct json **out);
 void json_free(struct json *root);

@@ -46,6 +46,7 @@ const struct privkey *custody_get_privkey(const struct custody_key *k);
 struct custody_key *custody_ref(struct custody_key *k);
 void custody_unref(struct custody_key *k);
 
+/* What the key is; borrowed, lives as long as the key. */
 struct slice custody_get_spki(const struct custody_key *k);
 enum key_kind custody_get_kind(const struct custody_key *k);
 unsigned custody_get_bits(const struct custody_key *k);
