@@ -105,8 +105,10 @@ struct ev_peer_cred {
 	gid_t gid;
 };
 
+/* cbs is copied. */
 void ev_stream_start(struct ev_stream *s, const struct ev_stream_cbs *cbs,
 		     void *arg, size_t out_max);
+/* ERR_LIMIT when bytes and what waits already are more than out_max. */
 MUST_USE enum err ev_stream_write(struct ev_stream *s, struct slice bytes);
 /* Bytes that wait to be written. */
 size_t ev_stream_out_len(const struct ev_stream *s);
@@ -125,7 +127,8 @@ MUST_USE enum err ev_stream_get_peer_cred(const struct ev_stream *s,
 					  struct ev_peer_cred *out);
 int ev_stream_get_fd(const struct ev_stream *s);
 
-/* Takes over a connected socket (closed with the stream). */
+/* Takes over a connected socket (closed with the stream, and when this fails
+ * for another cause than a descriptor that is no socket). */
 MUST_USE enum err ev_stream_from_fd(struct ev_loop *loop, int fd,
 				    struct ev_stream **out);
 
@@ -163,7 +166,9 @@ void ev_bound_text(int fd, char out[EV_ADDR_TEXT_MAX]);
 /* -- child processes: how they ended. */
 struct ev_child;
 typedef void ev_child_cb(void *arg, pid_t pid, int exit_code, int term_signal);
-/* Calls back once when this child of ours ended (it is reaped). */
+/* Calls back once when this child of ours ended (it is reaped); *out stays in
+ * place until then and is NULL before the callback runs. Exit code -1 with
+ * signal 0: it was not ours. A cancelled child is not reaped. */
 MUST_USE enum err ev_child_watch(struct ev_loop *loop, pid_t pid,
 				 ev_child_cb *cb, void *arg,
 				 struct ev_child **out);
