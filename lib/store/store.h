@@ -40,17 +40,21 @@ struct store_cert {
 };
 
 struct store;
-/* path: the database file; made if absent. ERR_CONFIG for a newer schema. */
+/* path: the database file; made if absent. ERR_CONFIG for a newer schema or a
+ * foreign file, ERR_BUSY when another process has it open. */
 MUST_USE enum err store_open(const char *path, struct why *why,
 			     struct store **out);
 void store_close(struct store *s);
 
 /* One transaction: begin, any number of changes, commit (durable on return) or
- * abort. ERR_DISK_FULL, ERR_IO. After an error of a change, abort. */
+ * abort. ERR_DISK_FULL, ERR_IO. After an error of a change, abort: commit
+ * refuses. */
 MUST_USE enum err store_begin(struct store *s, struct why *why);
 MUST_USE enum err store_commit(struct store *s, struct why *why);
 void store_abort(struct store *s);
+/* ERR_EXISTS: this serial was used. */
 MUST_USE enum err store_add_intent(struct store *s, const struct store_cert *c);
+/* ERR_NOT_FOUND, which does no harm: no such intent, or it has an end. */
 MUST_USE enum err store_complete(struct store *s,
 				 const uint8_t serial[STORE_SERIAL_LEN],
 				 enum store_state state,
