@@ -44,7 +44,7 @@ struct os_user {
 MUST_USE enum err os_user_find(const char *name, uid_t fallback_uid,
 			       struct os_user *out);
 /* Drops all groups, then gid, then uid for good; sets no-new-privs. Checks
- * that there is no way back. */
+ * that there is no way back. An ordinary user may "become" itself only. */
 MUST_USE enum err os_user_drop(struct os_user user, struct why *why);
 
 /* -- processes --------------------------------------------------------- */
@@ -59,26 +59,30 @@ struct os_spawn {
 	const char *path;             /* executable; NULL: this one again */
 	const char *const *argv;      /* NULL-ended, argv[0] included */
 	const char *const *envp;      /* NULL: this process's environment */
-	const struct os_pass_fd *fds; /* all others are closed in the child */
+	const struct os_pass_fd *fds; /* all others but 0, 1 and 2, which
+				       * stay unless they are named here, are
+				       * closed in the child */
 	size_t fd_cnt;
 	bool drop; /* become `user` before exec */
 	struct os_user user;
 	bool die_with_parent; /* PR_SET_PDEATHSIG SIGKILL */
 };
 
-/* fork and exec. Errors of the child before exec come back as the result. */
+/* fork and exec. Errors of the child before exec come back as the result.
+ * Signals are unblocked and at their defaults in the child. */
 MUST_USE enum err os_spawn(const struct os_spawn *s, pid_t *pid_out,
 			   struct why *why);
 
 /* SOCK_STREAM, close-on-exec, non-blocking. */
 MUST_USE enum err os_socketpair(int fds_out[2]);
-/* An anonymous file of this size, close-on-exec. */
+/* An anonymous file of this size, close-on-exec, sealed: nobody who gets it
+ * can make it shorter under a reader. */
 MUST_USE enum err os_memfd(const char *name, size_t size, int *fd_out);
 /* Sends bytes with at most one descriptor (-1: none); receives them. The
  * socket must be a stream whose writes are whole messages below PIPE_BUF. */
 MUST_USE enum err os_send_fd(int sock, struct slice bytes, int fd);
 /* *fd_out is -1 or owned by the caller. *len_out 0 with ERR_CLOSED at the end;
- * ERR_BUSY when nothing is there. */
+ * ERR_BUSY when nothing is there; ERR_PROTOCOL when more than one came. */
 MUST_USE enum err os_recv_fd(int sock, uint8_t *p, size_t cap, size_t *len_out,
 			     int *fd_out);
 /* Closes every descriptor from `first` on. */
