@@ -1,0 +1,48 @@
+"""Fixtures of flow and peer tests."""
+
+import os
+import pathlib
+import shutil
+import sys
+import tempfile
+
+import pytest
+
+sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent))
+
+from support.process import Processes  # noqa: E402 (the path comes first)
+
+
+@pytest.fixture(scope="session")
+def build():
+    """The folder of the programs under test."""
+    top = pathlib.Path(__file__).resolve().parent.parent
+    return pathlib.Path(os.environ.get("MESHCERT_BUILD", top / "build/gcc"))
+
+
+@pytest.fixture
+def folder():
+    """A fresh folder that users other than root may enter: roles drop to
+    users of their own. Its path is short enough for Unix sockets."""
+    path = pathlib.Path(tempfile.mkdtemp(prefix="meshcert-"))
+    path.chmod(0o755)
+    yield path
+    shutil.rmtree(path, ignore_errors=True)
+
+
+@pytest.fixture
+def procs(folder, request):
+    """Starts processes; all are ended with the test, and where it failed
+    their logs become part of the report."""
+    with Processes(folder) as every:
+        request.node.meshcert_processes = every
+        yield every
+
+
+@pytest.hookimpl(hookwrapper=True)
+def pytest_runtest_makereport(item, call):
+    report = (yield).get_result()
+    every = getattr(item, "meshcert_processes", None)
+    if report.failed and every is not None:
+        for name, text in every.logs():
+            report.sections.append((f"log of {name}", text))
