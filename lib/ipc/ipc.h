@@ -42,7 +42,7 @@ struct ipc_limits {
 	bool want_fds;
 };
 
-/* Takes over fd. name is for the log ("front.0-authority"), copied. */
+/* Takes over fd, also when it fails. name is for the log ("front.0-authority"), copied. */
 MUST_USE enum err ipc_new(struct ev_loop *loop, int fd, const char *name,
 			  const struct ipc_limits *limits,
 			  const struct ipc_cbs *cbs, void *arg,
@@ -50,6 +50,8 @@ MUST_USE enum err ipc_new(struct ev_loop *loop, int fd, const char *name,
 /* Queued messages are still written (for 1 s at most); no callbacks after. */
 void ipc_close(struct ipc **ch);
 
+/* ERR_BUSY: too much waits already; ERR_LIMIT: longer than frame_max;
+ * ERR_CLOSED: the other end is gone (on_close tells). */
 enum err ipc_send(struct ipc *ch, uint16_t type, uint64_t id,
 		  struct slice payload);
 /* fd is duplicated by the kernel; the caller keeps its own. */
