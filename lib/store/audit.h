@@ -23,16 +23,21 @@ struct audit_head {
 /* dir: exists, ours. Reads the tail of the newest file to go on from there: a
  * half-written last line (power cut) is cut off and noted as an event.
  * expected: what the store remembers (count 0: nothing). A log that is shorter
- * or different: ERR_MISMATCH with what to do; the caller decides. */
+ * or different: ERR_MISMATCH with what to do; nothing is changed then. Longer
+ * is fine: the store remembers a little less than what is written. */
 MUST_USE enum err audit_open(const char *dir, uint64_t rotate_bytes,
 			     const struct audit_head *expected, struct why *why,
 			     struct audit **out);
 void audit_close(struct audit *a);
 /* fields: the inside of a JSON object without braces, as jsonw made it
- * ("\"event\":\"issued\",..."). Buffered until audit_flush. */
+ * ("\"event\":\"issued\",..."), without newline. Buffered until audit_flush.
+ * ERR_LIMIT: longer than 32 kB, or 8 MB wait already; ERR_SYNTAX. */
 enum err audit_add(struct audit *a, struct wall now, struct slice fields);
-/* Writes; with sync, fdatasync. ERR_DISK_FULL keeps what is buffered. */
+/* Writes; with sync, fdatasync. ERR_DISK_FULL keeps what is buffered, and
+ * leaves no half line. After any failed sync every flush fails. */
 MUST_USE enum err audit_flush(struct audit *a, bool sync, struct why *why);
+/* The last line that is safe on the disk (flushed with sync): what the store
+ * may remember. */
 struct audit_head audit_get_head(const struct audit *a);
 /* Reads a whole log in order and checks the chain; names the first bad line in
  * why. expected as above, or NULL. */
