@@ -56,9 +56,11 @@ struct h2_cbs {
 
 MUST_USE enum err h2_new(bool server, const struct h2_limits *limits,
 			 const struct h2_cbs *cbs, void *arg, struct h2 **out);
-/* on_close is called for each stream that is left. */
+/* on_close is called for each stream that is left. Not from inside a callback
+ * of this session. */
 void h2_free(struct h2 *h);
-/* Everything is taken. now: for the rates. */
+/* Everything is taken. now: for the rates. After an error there may still be
+ * output (a GOAWAY). */
 enum err h2_feed(struct h2 *h, struct slice bytes, struct mono now);
 /* Appends what is ready to be sent, as much as fits below `max` bytes of
  * `out`. True when more is left. */
@@ -71,6 +73,8 @@ bool h2_is_finished(const struct h2 *h);
 size_t h2_stream_count(const struct h2 *h);
 MUST_USE enum err h2_ping(struct h2 *h);
 
+/* Client: a request can still be started here (no GOAWAY, stream ids left). */
+bool h2_can_request(const struct h2 *h);
 /* Client: a new request. end: no body. */
 MUST_USE enum err h2_request(struct h2 *h, const struct h2_header *headers,
 			     size_t cnt, bool end, void *app,
@@ -81,6 +85,10 @@ enum err h2_stream_respond(struct h2_stream *s, const struct h2_header *headers,
 /* Queues body bytes (copied). ERR_BUSY when the queue is full; nothing is
  * queued then. */
 enum err h2_stream_send(struct h2_stream *s, struct slice bytes);
+/* The same with several parts, all or none. ERR_LIMIT: larger than the queue
+ * can ever hold. */
+enum err h2_stream_send_parts(struct h2_stream *s, const struct slice *parts,
+			      size_t cnt);
 /* Ends our side when the queue is empty, with trailers (cnt > 0) or without. */
 enum err h2_stream_finish(struct h2_stream *s, const struct h2_header *trailers,
 			  size_t cnt);

@@ -1,0 +1,89 @@
+/* h2_frame_mem.c - one frame buffer for all sessions of a thread.
+ *
+ * Each nghttp2 session takes a buffer for one whole frame (16 kB) for its
+ * lifetime: two thirds of the memory of an idle connection. It holds nothing
+ * between two calls of nghttp2_session_mem_send, as we use it: h2_take_output
+ * copies what a call returned before the next one, and on_send_data never
+ * asks nghttp2 to come back later. So one block is handed out to all.
+ *
+ * The block is the only data in lib/ that is neither constant nor owned by an
+ * object: sessions share no owner, and it must outlive them all. It is counted
+ * and freed with the last session of the thread. A session must be freed by
+ * the thread that made it. */
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/mem.h"
+#include "h2/h2_int.h"
+
+enum {
+	/* What nghttp2 asks for: frame header, pad length, payload. */
+	FRAME_BLOCK = 9 + 1 + H2_FRAME_MAX
+};
+
+static _Thread_local uint8_t *frame_block;
+static _Thread_local size_t frame_users;
+
+static void *
+frame_block_ref(void)
+{
+	if (frame_users == 0)
+		frame_block = mem_try_new(FRAME_BLOCK);
+	if (frame_block != NULL)
+		frame_users++;
+	return frame_block;
+}
+
+static void
+frame_block_unref(void)
+{
+	if (--frame_users > 0)
+		return;
+	mem_free(frame_block);
+	frame_block = NULL;
+}
+
+static void *
+ng_malloc(size_t size, void *arg UNUSED)
+{
+	return malloc(size);
+}
+
+static void *
+ng_calloc(size_t cnt, size_t size, void *arg UNUSED)
+{
+	return calloc(cnt, size);
+}
+
+static void
+ng_free(void *p, void *arg UNUSED)
+{
+	if (p != NULL && p == frame_block)
+		frame_block_unref();
+	else
+		free(p);
+}
+
+static void *
+ng_realloc(void *p, size_t size, void *arg)
+{
+	void *q;
+
+	/* nghttp2 makes its buffers by realloc(NULL). */
+	if (p == NULL && size == FRAME_BLOCK)
+		return frame_block_ref();
+	if (p == NULL || p != frame_block)
+		return realloc(p, size);
+	q = malloc(size);
+	if (q == NULL)
+		return NULL;
+	memcpy(q, p, size < FRAME_BLOCK ? size : FRAME_BLOCK);
+	ng_free(p, arg);
+	return q;
+}
+
+void
+h2_frame_mem_get(nghttp2_mem *out)
+{
+	*out = (nghttp2_mem){NULL, ng_malloc, ng_free, ng_calloc, ng_realloc};
+}

@@ -1,0 +1,787 @@
+/* test_grpc.c - server engine against client engine, in memory. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+#include "base/mem.h"
+#include "grpc/grpc.h"
+
+enum {
+	CHUNK = 64 * 1024,
+	REQUEST_MAX = 4096,
+	RESPONSE_MAX = 256 * 1024
+};
+
+struct seen {
+	unsigned open_cnt;
+	unsigned message_cnt;
+	unsigned half_close_cnt;
+	unsigned end_cnt;
+	unsigned drain_cnt;
+	char message[REQUEST_MAX + 1];
+	char token[64];
+	struct grpc_call *call;
+};
+
+struct got {
+	unsigned open_cnt;
+	unsigned message_cnt;
+	unsigned finish_cnt;
+	size_t message_len;
+	char message[64];
+	enum grpc_status status;
+	char text[1200];
+	struct grpc_request *cancel; /* in on_message */
+};
+
+struct pair {
+	struct grpc_server *server;
+	struct grpc_client *client;
+	struct mono now;
+	size_t chunk; /* bytes carried at once */
+	struct seen seen;
+	enum err server_err;
+	enum err client_err;
+};
+
+/* -- the server's methods ---------------------------------------------- */
+
+static void
+on_open(void *app, struct grpc_call *call)
+{
+	struct pair *p = app;
+	size_t cnt;
+	const struct slice token =
+		grpc_call_get_header(call, "authorization", &cnt);
+
+	p->seen.open_cnt++;
+	p->seen.call = call;
+	if (cnt > 0)
+		(void)snprintf(p->seen.token, sizeof(p->seen.token), "%zu:%.*s",
+			       cnt, SLICE_FMT(token));
+}
+
+static void
+on_echo(void *app, struct grpc_call *call, struct slice message)
+{
+	struct pair *p = app;
+
+	p->seen.message_cnt++;
+	(void)snprintf(p->seen.message, sizeof(p->seen.message), "%.*s",
+		       SLICE_FMT(message));
+	grpc_call_add_trailer(call, "x-request-id", "r-1");
+	assert_int_equal(grpc_call_send2(call, message, SLICE_LIT("!")),
+			 ERR_OK);
+	grpc_call_finish(call, GRPC_OK, NULL);
+}
+
+static void
+on_keep(void *app, struct grpc_call *call UNUSED, struct slice message)
+{
+	struct pair *p = app;
+
+	p->seen.message_cnt++;
+	(void)snprintf(p->seen.message, sizeof(p->seen.message), "%.*s",
+		       SLICE_FMT(message));
+}
+
+static void
+on_refuse(void *app UNUSED, struct grpc_call *call, struct slice message UNUSED)
+{
+	grpc_call_finish(call, GRPC_INVALID_ARGUMENT, "50% of \"\xc3\xa4\"\n");
+}
+
+static void
+on_half_close(void *app, struct grpc_call *call UNUSED)
+{
+	struct pair *p = app;
+
+	p->seen.half_close_cnt++;
+}
+
+static void
+on_end(void *app, struct grpc_call *call UNUSED)
+{
+	struct pair *p = app;
+
+	p->seen.end_cnt++;
+}
+
+static void
+on_drain(void *app, struct grpc_call *call UNUSED)
+{
+	struct pair *p = app;
+
+	p->seen.drain_cnt++;
+}
+
+static const struct grpc_method methods[] = {
+	{.path = "/t.T/Echo",
+	 .request_max = REQUEST_MAX,
+	 .on_open = on_open,
+	 .on_message = on_echo,
+	 .on_end = on_end},
+	{.path = "/t.T/Keep",
+	 .request_max = REQUEST_MAX,
+	 .on_open = on_open,
+	 .on_message = on_keep,
+	 .on_half_close = on_half_close,
+	 .on_end = on_end,
+	 .on_drain = on_drain},
+	{.path = "/t.T/Refuse",
+	 .request_max = REQUEST_MAX,
+	 .on_open = on_open,
+	 .on_message = on_refuse,
+	 .on_end = on_end},
+	{0},
+};
+
+/* -- the client -------------------------------------------------------- */
+
+static void
+got_open(void *arg, struct grpc_request *r UNUSED)
+{
+	struct got *g = arg;
+
+	g->open_cnt++;
+}
+
+static void
+got_message(void *arg, struct grpc_request *r UNUSED, struct slice message)
+{
+	struct got *g = arg;
+
+	g->message_cnt++;
+	g->message_len = message.len;
+	(void)snprintf(g->message, sizeof(g->message), "%.*s",
+		       message.len > 60 ? 60 : (int)message.len,
+		       (const char *)message.p);
+	if (g->cancel != NULL)
+		grpc_request_cancel(&g->cancel);
+}
+
+static void
+got_finish(void *arg, struct grpc_request *r UNUSED, enum grpc_status status,
+	   const char *text)
+{
+	struct got *g = arg;
+
+	g->finish_cnt++;
+	g->status = status;
+	(void)snprintf(g->text, sizeof(g->text), "%s", text);
+}
+
+static const struct grpc_request_cbs request_cbs = {got_open, got_message,
+						    got_finish};
+
+static const struct h2_limits limits = {
+	.streams_max = 100,
+	.header_bytes_max = 8192,
+	.stream_out_max = 128 * 1024,
+	.window = 65535,
+	.header_table = 4096,
+	.cheap_frames_max = 50,
+};
+
+static void
+pair_open(struct pair *p, const struct h2_limits *l)
+{
+	*p = (struct pair){.chunk = CHUNK};
+	assert_int_equal(grpc_server_new(methods, l, p, &p->server), ERR_OK);
+	assert_int_equal(grpc_client_new("localhost", false, l, &p->client),
+			 ERR_OK);
+}
+
+static void
+pair_close(struct pair *p)
+{
+	grpc_client_free(p->client, "test is over");
+	grpc_server_free(p->server);
+}
+
+static bool
+carry_up(struct pair *p)
+{
+	struct buf b;
+	bool any;
+
+	buf_init(&b, CHUNK);
+	(void)grpc_client_take_output(p->client, &b, p->chunk);
+	any = buf_len(&b) > 0;
+	if (any && p->server_err == ERR_OK)
+		p->server_err =
+			grpc_server_feed(p->server, buf_get(&b), p->now);
+	buf_fini(&b);
+	return any;
+}
+
+static bool
+carry_down(struct pair *p)
+{
+	struct buf b;
+	bool any;
+
+	buf_init(&b, CHUNK);
+	(void)grpc_server_take_output(p->server, &b, p->chunk);
+	any = buf_len(&b) > 0;
+	if (any && p->client_err == ERR_OK)
+		p->client_err =
+			grpc_client_feed(p->client, buf_get(&b), p->now);
+	buf_fini(&b);
+	return any;
+}
+
+static void
+carry(struct pair *p)
+{
+	bool any = true;
+
+	while (any) {
+		any = carry_up(p);
+		any = carry_down(p) || any;
+	}
+}
+
+static struct grpc_request *
+start(struct pair *p, const char *path, const char *message, bool half_close,
+      struct got *got)
+{
+	const struct h2_header h[] = {
+		{SLICE_LIT("authorization"), SLICE_LIT("Bearer abc")},
+		{SLICE_LIT("authorization"), SLICE_LIT("Bearer def")},
+	};
+	struct grpc_request *r;
+
+	assert_int_equal(grpc_client_start(p->client, path, h, COUNT_OF(h),
+					   slice_of_str(message), half_close, 0,
+					   RESPONSE_MAX, &request_cbs, got, &r),
+			 ERR_OK);
+	return r;
+}
+
+/* -- tests ------------------------------------------------------------- */
+
+static void
+unary_call_brings_message_and_status(void **state UNUSED)
+{
+	struct pair p;
+	struct got got = {0};
+
+	pair_open(&p, &limits);
+	(void)start(&p, "/t.T/Echo", "hello", true, &got);
+	carry(&p);
+	assert_string_equal(p.seen.message, "hello");
+	assert_string_equal(p.seen.token, "2:Bearer abc");
+	assert_string_equal(got.message, "hello!");
+	assert_int_equal(got.open_cnt, 1);
+	assert_int_equal(got.finish_cnt, 1);
+	assert_int_equal(got.status, GRPC_OK);
+	assert_int_equal(p.seen.end_cnt, 1);
+	assert_int_equal(grpc_server_call_count(p.server), 0);
+	assert_int_equal(p.server_err, ERR_OK);
+	assert_int_equal(p.client_err, ERR_OK);
+	pair_close(&p);
+	assert_int_equal(got.finish_cnt, 1);
+}
+
+static void
+any_cut_of_the_bytes_gives_the_same_answer(void **state UNUSED)
+{
+	for (size_t chunk = 1; chunk < 40; chunk++) {
+		struct pair p;
+		struct got got = {0};
+
+		pair_open(&p, &limits);
+		p.chunk = chunk;
+		(void)start(&p, "/t.T/Echo", "hello", true, &got);
+		carry(&p);
+		assert_string_equal(got.message, "hello!");
+		assert_int_equal(got.status, GRPC_OK);
+		pair_close(&p);
+	}
+}
+
+static void
+many_calls_share_a_connection(void **state UNUSED)
+{
+	struct pair p;
+	struct got got[64] = {0};
+
+	pair_open(&p, &limits);
+	for (unsigned round = 0; round < 20; round++) {
+		for (size_t i = 0; i < COUNT_OF(got); i++)
+			(void)start(&p, "/t.T/Echo", "x", true, &got[i]);
+		carry(&p);
+	}
+	for (size_t i = 0; i < COUNT_OF(got); i++) {
+		assert_int_equal(got[i].finish_cnt, 20);
+		assert_int_equal(got[i].status, GRPC_OK);
+	}
+	assert_int_equal(p.seen.end_cnt, 20 * COUNT_OF(got));
+	assert_int_equal(p.server_err, ERR_OK);
+	pair_close(&p);
+}
+
+static void
+status_texts_survive_the_wire(void **state UNUSED)
+{
+	struct pair p;
+	struct got got = {0};
+
+	pair_open(&p, &limits);
+	(void)start(&p, "/t.T/Refuse", "x", true, &got);
+	carry(&p);
+	assert_int_equal(got.status, GRPC_INVALID_ARGUMENT);
+	/* The line feed came, and is not shown. */
+	assert_string_equal(got.text, "50% of \"\xc3\xa4\"?");
+	assert_int_equal(got.message_cnt, 0);
+	pair_close(&p);
+}
+
+static void
+unknown_method_is_unimplemented(void **state UNUSED)
+{
+	struct pair p;
+	struct got got = {0};
+
+	pair_open(&p, &limits);
+	(void)start(&p, "/t.T/Nothing", "x", true, &got);
+	carry(&p);
+	assert_int_equal(got.status, GRPC_UNIMPLEMENTED);
+	assert_string_equal(got.text, "unknown method /t.T/Nothing");
+	assert_int_equal(p.seen.open_cnt, 0);
+	pair_close(&p);
+}
+
+static void
+message_at_the_limit_is_taken_and_above_is_refused(void **state UNUSED)
+{
+	static char text[REQUEST_MAX + 2];
+	struct pair p;
+	struct got got = {0};
+
+	pair_open(&p, &limits);
+	memset(text, 'a', REQUEST_MAX);
+	(void)start(&p, "/t.T/Echo", text, true, &got);
+	carry(&p);
+	assert_int_equal(got.status, GRPC_OK);
+	assert_int_equal(got.message_len, REQUEST_MAX + 1);
+	text[REQUEST_MAX] = 'a';
+	(void)start(&p, "/t.T/Echo", text, true, &got);
+	carry(&p);
+	assert_int_equal(got.status, GRPC_RESOURCE_EXHAUSTED);
+	assert_string_equal(got.text, "message is longer than 4096 bytes");
+	assert_int_equal(p.seen.message_cnt, 1);
+	pair_close(&p);
+}
+
+static void
+request_without_message_is_refused(void **state UNUSED)
+{
+	struct pair p;
+	struct got got = {0};
+	struct grpc_request *r;
+
+	pair_open(&p, &limits);
+	r = start(&p, "/t.T/Echo", "", false, &got);
+	grpc_request_half_close(r);
+	carry(&p);
+	assert_int_equal(got.status, GRPC_INTERNAL);
+	assert_string_equal(got.text, "the request holds no message");
+	pair_close(&p);
+}
+
+static void
+streams_go_both_ways_until_one_ends(void **state UNUSED)
+{
+	struct pair p;
+	struct got got = {0};
+	struct grpc_request *r;
+
+	pair_open(&p, &limits);
+	r = start(&p, "/t.T/Keep", "one", false, &got);
+	carry(&p);
+	assert_string_equal(p.seen.message, "one");
+	assert_int_equal(grpc_request_send(r, SLICE_LIT("two")), ERR_OK);
+	carry(&p);
+	assert_string_equal(p.seen.message, "two");
+	assert_int_equal(grpc_call_send(p.seen.call, SLICE_LIT("A")), ERR_OK);
+	assert_int_equal(grpc_call_send(p.seen.call, SLICE_LIT("B")), ERR_OK);
+	carry(&p);
+	assert_int_equal(got.message_cnt, 2);
+	assert_string_equal(got.message, "B");
+	assert_int_equal(p.seen.drain_cnt, 1);
+	grpc_request_half_close(r);
+	carry(&p);
+	assert_int_equal(p.seen.half_close_cnt, 1);
+	assert_int_equal(got.finish_cnt, 0);
+	grpc_call_finish(p.seen.call, GRPC_OK, NULL);
+	carry(&p);
+	assert_int_equal(got.finish_cnt, 1);
+	assert_int_equal(got.status, GRPC_OK);
+	assert_int_equal(p.seen.end_cnt, 1);
+	pair_close(&p);
+}
+
+static void
+server_may_end_while_the_client_still_sends(void **state UNUSED)
+{
+	struct pair p;
+	struct got got = {0};
+
+	pair_open(&p, &limits);
+	(void)start(&p, "/t.T/Keep", "one", false, &got);
+	carry(&p);
+	assert_int_equal(grpc_call_send(p.seen.call, SLICE_LIT("A")), ERR_OK);
+	grpc_call_finish(p.seen.call, GRPC_PERMISSION_DENIED, "go away");
+	carry(&p);
+	assert_int_equal(got.finish_cnt, 1);
+	assert_int_equal(got.status, GRPC_PERMISSION_DENIED);
+	assert_string_equal(got.message, "A");
+	/* The stream is gone on both sides: nothing waits for anything. */
+	grpc_server_shutdown(p.server);
+	carry(&p);
+	assert_true(grpc_server_is_finished(p.server));
+	pair_close(&p);
+}
+
+static void
+cancelled_request_ends_the_call(void **state UNUSED)
+{
+	struct pair p;
+	struct got got = {0};
+	struct grpc_request *r;
+
+	pair_open(&p, &limits);
+	r = start(&p, "/t.T/Keep", "one", false, &got);
+	carry(&p);
+	assert_int_equal(grpc_server_call_count(p.server), 1);
+	grpc_request_cancel(&r);
+	assert_null(r);
+	carry(&p);
+	assert_int_equal(p.seen.end_cnt, 1);
+	assert_int_equal(grpc_server_call_count(p.server), 0);
+	assert_int_equal(got.finish_cnt, 0);
+	pair_close(&p);
+}
+
+static void
+request_cancelled_in_its_own_callback_is_gone(void **state UNUSED)
+{
+	struct pair p;
+	struct got got = {0};
+
+	pair_open(&p, &limits);
+	got.cancel = start(&p, "/t.T/Keep", "one", false, &got);
+	carry(&p);
+	assert_int_equal(grpc_call_send(p.seen.call, SLICE_LIT("A")), ERR_OK);
+	assert_int_equal(grpc_call_send(p.seen.call, SLICE_LIT("B")), ERR_OK);
+	carry(&p);
+	assert_int_equal(got.message_cnt, 1);
+	assert_int_equal(got.finish_cnt, 0);
+	assert_int_equal(p.seen.end_cnt, 1);
+	pair_close(&p);
+}
+
+static void
+deadline_ends_the_call(void **state UNUSED)
+{
+	struct pair p;
+	struct got got = {0};
+	struct grpc_request *r;
+	struct mono next;
+
+	pair_open(&p, &limits);
+	p.now.ns = 1000000000;
+	assert_int_equal(grpc_client_start(p.client, "/t.T/Keep", NULL, 0,
+					   SLICE_LIT("x"), true, 250,
+					   RESPONSE_MAX, &request_cbs, &got,
+					   &r),
+			 ERR_OK);
+	carry(&p);
+	assert_true(grpc_server_expire(p.server, p.now, &next));
+	assert_int_equal(next.ns, 1250000000);
+	assert_int_equal(p.seen.end_cnt, 0);
+	assert_false(grpc_server_expire(p.server, next, &next));
+	assert_int_equal(p.seen.end_cnt, 1);
+	carry(&p);
+	assert_int_equal(got.status, GRPC_DEADLINE_EXCEEDED);
+	pair_close(&p);
+}
+
+static void
+slow_reader_makes_the_server_busy_and_drains_later(void **state UNUSED)
+{
+	static uint8_t big[40 * 1024];
+	struct pair p;
+	struct got got = {0};
+	unsigned sent = 0;
+
+	pair_open(&p, &limits);
+	(void)start(&p, "/t.T/Keep", "x", true, &got);
+	carry(&p);
+	while (grpc_call_send(p.seen.call, SLICE_ARRAY(big)) == ERR_OK)
+		sent++;
+	assert_int_equal(sent, 3); /* of 128 KiB */
+	assert_int_equal(grpc_call_send(p.seen.call, SLICE_ARRAY(big)),
+			 ERR_BUSY);
+	assert_true(grpc_call_out_len(p.seen.call) > sizeof(big));
+	carry(&p);
+	assert_int_equal(got.message_cnt, 3);
+	assert_int_equal(got.message_len, sizeof(big));
+	assert_int_equal(grpc_call_out_len(p.seen.call), 0);
+	assert_true(p.seen.drain_cnt >= 1);
+	pair_close(&p);
+}
+
+static void
+output_is_taken_in_small_pieces_without_loss(void **state UNUSED)
+{
+	static uint8_t big[100 * 1024];
+	struct pair p;
+	struct got got[3] = {0};
+
+	pair_open(&p, &limits);
+	for (size_t i = 0; i < COUNT_OF(got); i++) {
+		(void)start(&p, "/t.T/Keep", "x", true, &got[i]);
+		carry(&p);
+		assert_int_equal(grpc_call_send(p.seen.call, SLICE_ARRAY(big)),
+				 ERR_OK);
+		grpc_call_finish(p.seen.call, GRPC_OK, "fine");
+	}
+	p.chunk = 1000;
+	carry(&p);
+	for (size_t i = 0; i < COUNT_OF(got); i++) {
+		assert_int_equal(got[i].message_len, sizeof(big));
+		assert_string_equal(got[i].text, "fine");
+	}
+	pair_close(&p);
+}
+
+static void
+shutdown_lets_calls_end_and_refuses_new_ones(void **state UNUSED)
+{
+	struct pair p;
+	struct got got = {0};
+	struct grpc_request *r;
+
+	pair_open(&p, &limits);
+	(void)start(&p, "/t.T/Keep", "x", true, &got);
+	carry(&p);
+	grpc_server_shutdown(p.server);
+	carry(&p);
+	assert_false(grpc_client_is_usable(p.client));
+	assert_int_equal(grpc_client_start(p.client, "/t.T/Echo", NULL, 0,
+					   SLICE_NONE, true, 0, RESPONSE_MAX,
+					   &request_cbs, &got, &r),
+			 ERR_UNAVAILABLE);
+	assert_false(grpc_server_is_finished(p.server));
+	grpc_call_finish(p.seen.call, GRPC_OK, NULL);
+	carry(&p);
+	assert_int_equal(got.status, GRPC_OK);
+	assert_int_equal(got.finish_cnt, 1);
+	assert_true(grpc_server_is_finished(p.server));
+	pair_close(&p);
+}
+
+static void
+freed_connections_end_their_calls_once(void **state UNUSED)
+{
+	struct pair p;
+	struct got got = {0};
+	struct got unsent = {0};
+
+	pair_open(&p, &limits);
+	(void)start(&p, "/t.T/Keep", "x", false, &got);
+	carry(&p);
+	(void)start(&p, "/t.T/Keep", "x", false, &unsent);
+	grpc_client_free(p.client, "connection refused");
+	assert_int_equal(got.finish_cnt, 1);
+	assert_int_equal(unsent.finish_cnt, 1);
+	assert_int_equal(got.status, GRPC_UNAVAILABLE);
+	assert_string_equal(got.text, "connection refused");
+	assert_int_equal(p.seen.end_cnt, 0);
+	grpc_server_free(p.server);
+	assert_int_equal(p.seen.end_cnt, 1);
+}
+
+static void
+too_many_headers_are_answered_with_http_431(void **state UNUSED)
+{
+	static char value[5000];
+	struct pair p;
+	struct got got = {0};
+	struct grpc_request *r;
+	struct h2_header h[2];
+
+	pair_open(&p, &limits);
+	memset(value, 'v', sizeof(value));
+	for (size_t i = 0; i < COUNT_OF(h); i++)
+		h[i] = (struct h2_header){SLICE_LIT("x-large"),
+					  slice_of(value, sizeof(value))};
+	for (size_t cnt = 1; cnt <= 2; cnt++) {
+		assert_int_equal(grpc_client_start(p.client, "/t.T/Echo", h,
+						   cnt, SLICE_LIT("x"), true, 0,
+						   RESPONSE_MAX, &request_cbs,
+						   &got, &r),
+				 ERR_OK);
+		carry(&p);
+		assert_int_equal(got.finish_cnt, cnt);
+		assert_int_equal(got.status, cnt == 1 ? GRPC_OK : GRPC_UNKNOWN);
+	}
+	assert_non_null(strstr(got.text, "HTTP status 431"));
+	/* The connection is as good as before. */
+	(void)start(&p, "/t.T/Echo", "x", true, &got);
+	carry(&p);
+	assert_int_equal(got.status, GRPC_OK);
+	pair_close(&p);
+}
+
+static void
+rapid_resets_end_the_connection(void **state UNUSED)
+{
+	struct pair p;
+	struct got got = {0};
+	unsigned i;
+
+	pair_open(&p, &limits);
+	for (i = 0; i < 1000 && p.server_err == ERR_OK; i++) {
+		struct grpc_request *r =
+			start(&p, "/t.T/Keep", "x", false, &got);
+
+		(void)carry_up(&p);
+		grpc_request_cancel(&r);
+		(void)carry_up(&p);
+	}
+	assert_int_equal(p.server_err, ERR_LIMIT);
+	assert_in_range(i, 20, 100);
+	carry(&p);
+	assert_true(grpc_server_is_finished(p.server));
+	assert_false(grpc_client_is_usable(p.client));
+	pair_close(&p);
+}
+
+static void
+slow_resets_are_no_attack(void **state UNUSED)
+{
+	struct pair p;
+	struct got got = {0};
+
+	pair_open(&p, &limits);
+	for (unsigned i = 0; i < 200; i++) {
+		struct grpc_request *r =
+			start(&p, "/t.T/Keep", "x", false, &got);
+
+		(void)carry_up(&p);
+		grpc_request_cancel(&r);
+		carry(&p);
+		p.now = mono_add_ms(p.now, 1000);
+	}
+	assert_int_equal(p.server_err, ERR_OK);
+	assert_int_equal(p.seen.end_cnt, 200);
+	pair_close(&p);
+}
+
+static void
+streams_above_the_limit_wait_for_their_turn(void **state UNUSED)
+{
+	struct h2_limits few = limits;
+	struct pair p;
+	struct got got[4] = {0};
+
+	few.streams_max = 2;
+	pair_open(&p, &few);
+	carry(&p);
+	for (size_t i = 0; i < COUNT_OF(got); i++)
+		(void)start(&p, "/t.T/Keep", "x", true, &got[i]);
+	carry(&p);
+	assert_int_equal(grpc_server_call_count(p.server), 2);
+	grpc_call_finish(p.seen.call, GRPC_OK, NULL);
+	carry(&p);
+	assert_int_equal(p.seen.open_cnt, 3);
+	pair_close(&p);
+}
+
+/* -- foreign bytes ----------------------------------------------------- */
+
+static void
+ping_flood_ends_the_connection(void **state UNUSED)
+{
+	static const uint8_t ping[17] = {0, 0, 8, 6};
+	struct pair p;
+	struct mono now = {0};
+	enum err e = ERR_OK;
+	unsigned i;
+	struct buf b;
+
+	pair_open(&p, &limits);
+	carry(&p);
+	buf_init(&b, CHUNK);
+	for (i = 0; i < 1000 && e == ERR_OK; i++) {
+		e = grpc_server_feed(p.server, SLICE_ARRAY(ping), now);
+		(void)grpc_server_take_output(p.server, &b, CHUNK);
+		buf_reset(&b);
+	}
+	assert_int_equal(e, ERR_LIMIT);
+	assert_in_range(i, 40, 51);
+	buf_fini(&b);
+	pair_close(&p);
+}
+
+static void
+pings_are_answered(void **state UNUSED)
+{
+	static const uint8_t ping[17] = {0, 0, 8, 6, 0, 0, 0, 0, 0, 'a'};
+	struct pair p;
+	struct buf b;
+
+	pair_open(&p, &limits);
+	carry(&p);
+	buf_init(&b, CHUNK);
+	assert_int_equal(grpc_server_feed(p.server, SLICE_ARRAY(ping), p.now),
+			 ERR_OK);
+	(void)grpc_server_take_output(p.server, &b, CHUNK);
+	assert_int_equal(buf_len(&b), sizeof(ping));
+	assert_int_equal(buf_get(&b).p[4], 1); /* ACK */
+	assert_int_equal(buf_get(&b).p[9], 'a');
+	buf_fini(&b);
+	pair_close(&p);
+}
+
+int
+main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(unary_call_brings_message_and_status),
+		cmocka_unit_test(any_cut_of_the_bytes_gives_the_same_answer),
+		cmocka_unit_test(many_calls_share_a_connection),
+		cmocka_unit_test(status_texts_survive_the_wire),
+		cmocka_unit_test(unknown_method_is_unimplemented),
+		cmocka_unit_test(
+			message_at_the_limit_is_taken_and_above_is_refused),
+		cmocka_unit_test(request_without_message_is_refused),
+		cmocka_unit_test(streams_go_both_ways_until_one_ends),
+		cmocka_unit_test(server_may_end_while_the_client_still_sends),
+		cmocka_unit_test(cancelled_request_ends_the_call),
+		cmocka_unit_test(request_cancelled_in_its_own_callback_is_gone),
+		cmocka_unit_test(deadline_ends_the_call),
+		cmocka_unit_test(
+			slow_reader_makes_the_server_busy_and_drains_later),
+		cmocka_unit_test(output_is_taken_in_small_pieces_without_loss),
+		cmocka_unit_test(shutdown_lets_calls_end_and_refuses_new_ones),
+		cmocka_unit_test(freed_connections_end_their_calls_once),
+		cmocka_unit_test(too_many_headers_are_answered_with_http_431),
+		cmocka_unit_test(rapid_resets_end_the_connection),
+		cmocka_unit_test(slow_resets_are_no_attack),
+		cmocka_unit_test(streams_above_the_limit_wait_for_their_turn),
+		cmocka_unit_test(ping_flood_ends_the_connection),
+		cmocka_unit_test(pings_are_answered),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
