@@ -103,6 +103,7 @@ enum err
 wall_parse(struct slice text, struct wall *out)
 {
 	char copy[WALL_TEXT_MAX];
+	char again[WALL_TEXT_MAX];
 	struct tm tm = {0};
 	const char *rest;
 	int64_t ms = 0;
@@ -123,6 +124,10 @@ wall_parse(struct slice text, struct wall *out)
 		}
 	}
 	if (strcmp(rest, "Z") != 0)
+		return ERR_SYNTAX;
+	/* strptime takes one digit for two, and 30 February. */
+	wall_format(wall_of_sec(timegm(&tm)), again);
+	if (strncmp(again, copy, sizeof("2026-11-22T02:38:51") - 1) != 0)
 		return ERR_SYNTAX;
 	*out = (struct wall){(int64_t)timegm(&tm) * 1000 + ms};
 	return ERR_OK;
