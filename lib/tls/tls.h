@@ -52,9 +52,15 @@ enum tls_peer_cert {
 			    */
 	TLS_PEER_REQUIRED  /* clients always require the server's */
 };
+enum tls_version {
+	TLS_VERSION_ANY = 0, /* 1.2 and 1.3 */
+	TLS_VERSION_1_2,
+	TLS_VERSION_1_3
+};
 struct tls_ctx_opts {
 	enum tls_role role;
 	enum tls_peer_cert peer;
+	enum tls_version version; /* only this one */
 	const char *const
 		*alpn; /* NULL-ended, in order of preference; a peer
 			  without any of them is refused by a server */

@@ -237,8 +237,12 @@ ctx_build(const struct tls_ctx *ctx)
 	SSL_CTX *ssl = SSL_CTX_new(TLS_with_buffers_method());
 
 	must(ssl != NULL);
-	must(SSL_CTX_set_min_proto_version(ssl, TLS1_2_VERSION));
-	must(SSL_CTX_set_max_proto_version(ssl, TLS1_3_VERSION));
+	must(SSL_CTX_set_min_proto_version(ssl, ctx->version == TLS_VERSION_1_3
+							? TLS1_3_VERSION
+							: TLS1_2_VERSION));
+	must(SSL_CTX_set_max_proto_version(ssl, ctx->version == TLS_VERSION_1_2
+							? TLS1_2_VERSION
+							: TLS1_3_VERSION));
 	must(SSL_CTX_set_strict_cipher_list(ssl, CTX_CIPHERS));
 	must(SSL_CTX_set1_groups_list(ssl, CTX_GROUPS));
 	must(SSL_CTX_set_verify_algorithm_prefs(ssl, ctx_verify_prefs,
@@ -278,6 +282,7 @@ tls_ctx_new(const struct tls_ctx_opts *opts, struct tls_ctx **out)
 	ctx->refs = 1;
 	ctx->role = opts->role;
 	ctx->peer = opts->peer;
+	ctx->version = opts->version;
 	buf_init(&ctx->alpn, 1024);
 	if ((e = ctx_put_alpn(ctx, opts->alpn)) != ERR_OK) {
 		tls_ctx_free(ctx);

@@ -13,9 +13,11 @@ struct error_reason {
 /* Those that operators meet, in words that say what to do. */
 static const struct error_reason error_reasons[] = {
 	{SSL_R_UNSUPPORTED_PROTOCOL, ERR_UNSUPPORTED,
-	 "no common protocol version (we take TLS 1.2 and 1.3)"},
+	 "no common protocol version (TLS 1.2 and 1.3 are taken, or "
+	 "what the configuration says)"},
 	{SSL_R_UNKNOWN_SSL_VERSION, ERR_UNSUPPORTED,
-	 "no common protocol version (we take TLS 1.2 and 1.3)"},
+	 "no common protocol version (TLS 1.2 and 1.3 are taken, or "
+	 "what the configuration says)"},
 	{SSL_R_NO_SHARED_CIPHER, ERR_UNSUPPORTED,
 	 "no common cipher suite (we take ECDHE with AES-GCM or ChaCha20; "
 	 "the certificate's key must fit the suite)"},

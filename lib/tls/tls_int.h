@@ -23,6 +23,7 @@ struct tls_ctx {
 	size_t refs;
 	enum tls_role role;
 	enum tls_peer_cert peer;
+	enum tls_version version;
 	struct buf alpn; /* wire form: length, name, ... */
 	SSL_CTX *ssl;    /* rebuilt with each identity: the library keeps a
 			    slot for each kind of key, and would mix old and
