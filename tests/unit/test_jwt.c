@@ -663,7 +663,7 @@ at_most_eight_keys_are_tried(void **state)
 #define X32 "AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA"
 
 static void
-key_sets_without_a_usable_key_are_refused_with_the_reason(void **state)
+a_key_set_without_usable_keys_is_refused_with_why(void **state)
 {
 	static const struct {
 		const char *text;
@@ -785,7 +785,7 @@ main(void)
 			of_two_keys_with_one_kid_the_right_one_is_found),
 		cmocka_unit_test(at_most_eight_keys_are_tried),
 		cmocka_unit_test(
-			key_sets_without_a_usable_key_are_refused_with_the_reason),
+			a_key_set_without_usable_keys_is_refused_with_why),
 		cmocka_unit_test(a_point_off_the_curve_is_no_key),
 		cmocka_unit_test(
 			unusable_keys_beside_good_ones_are_passed_over),
