@@ -114,7 +114,9 @@ save(struct fixture *f, const char *name, struct slice bytes)
 	FILE *file = fopen(path, "w");
 
 	assert_non_null(file);
-	assert_int_equal(fwrite(bytes.p, 1, bytes.len, file), bytes.len);
+	if (bytes.len > 0)
+		assert_int_equal(fwrite(bytes.p, 1, bytes.len, file),
+				 bytes.len);
 	assert_int_equal(fclose(file), 0);
 	mem_free(path);
 }

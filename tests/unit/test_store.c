@@ -237,7 +237,7 @@ a_serial_cannot_be_used_twice_and_the_group_fails_as_a_whole(void **state)
 
 /* A process that ends without a word, as by kill -9. */
 static void
-a_committed_group_survives_the_process_and_an_open_one_does_not(void **state)
+a_committed_group_survives_a_kill_and_an_open_one_does_not(void **state)
 {
 	struct fixture *f = *state;
 	struct store_cert c = make_cert(100), got;
@@ -603,7 +603,7 @@ main(void)
 		T(a_completion_sets_the_end_once_and_only_for_an_intent),
 		T(an_aborted_group_leaves_nothing),
 		T(a_serial_cannot_be_used_twice_and_the_group_fails_as_a_whole),
-		T(a_committed_group_survives_the_process_and_an_open_one_does_not),
+		T(a_committed_group_survives_a_kill_and_an_open_one_does_not),
 		T(the_largest_serial_is_found_whatever_the_order),
 		T(only_the_owner_can_read_the_files),
 		T(a_second_writer_is_refused),
