@@ -6,7 +6,9 @@
  * chains), so that an intermediate can be made an anchor. Trusted certificates
  * are preferred to those in the chain, so that the shortest path counts.
  *
- * A surprise of the library: among anchors of one name it takes the first that
+ * Surprises of the library. It does not look at the path length of self-issued
+ * CAs (roots, key roll-overs): check_path_len does. And among anchors of one
+ * name it takes the first that
  * looks like the issuer and does not come back when its key does not fit. So
  * where a verification fails and several anchors share a name, each of these is
  * tried alone: operators choose the anchors, so that a peer cannot make this
@@ -176,6 +178,46 @@ refuse_time(const struct path_try *t, const X509 *cert, const char *who,
 		       now);
 }
 
+static bool
+has_subject(const struct path_try *t, const X509_NAME *name)
+{
+	for (size_t i = 0; i < sk_X509_num(t->rest); i++) {
+		const X509 *cert = sk_X509_value(t->rest, i);
+
+		if (X509_NAME_cmp(X509_get_subject_name(cert), name) == 0)
+			return true;
+	}
+	for (size_t i = 0; i < t->anchors->cnt; i++) {
+		const X509 *cert = t->anchors->certs[i];
+
+		if (X509_NAME_cmp(X509_get_subject_name(cert), name) == 0)
+			return true;
+	}
+	return false;
+}
+
+/* The library looks for issuers by name, key identifier and key usage, and
+ * says the same when any of them does not fit. */
+static enum err
+refuse_issuer(const struct path_try *t, const X509 *cert, const char *who,
+	      struct why *why)
+{
+	const X509_NAME *name = X509_get_issuer_name(cert);
+	char issuer[PATH_NAME_MAX];
+
+	format_name(name, issuer);
+	if (has_subject(t, name))
+		return why_set(why, ERR_UNTRUSTED,
+			       "%s no certificate named %s can be its issuer: "
+			       "the key identifier differs, or the key usage "
+			       "lacks keyCertSign",
+			       who, issuer);
+	return why_set(why, ERR_UNTRUSTED,
+		       "%s its issuer (%s) is neither in the chain nor among "
+		       "the %zu trust anchors",
+		       who, issuer, t->anchors->cnt);
+}
+
 /* Says which certificate of the path, and what is wrong with it. */
 static enum err
 refuse(const struct path_try *t, X509_STORE_CTX *ctx, struct why *why)
@@ -185,14 +227,12 @@ refuse(const struct path_try *t, X509_STORE_CTX *ctx, struct why *why)
 	X509 *cert = X509_STORE_CTX_get_current_cert(ctx);
 	char who[PATH_NAME_MAX + 64];
 	char subject[PATH_NAME_MAX];
-	char issuer[PATH_NAME_MAX];
 	enum err e = err_of_verify(code);
 
 	if (cert == NULL)
 		return why_set(why, e, "certificate path: %s",
 			       X509_verify_cert_error_string(code));
 	format_name(X509_get_subject_name(cert), subject);
-	format_name(X509_get_issuer_name(cert), issuer);
 	(void)snprintf(who, sizeof(who),
 		       "certificate at depth %d (subject %s):", depth, subject);
 	switch (code) {
@@ -202,10 +242,7 @@ refuse(const struct path_try *t, X509_STORE_CTX *ctx, struct why *why)
 	case X509_V_ERR_UNABLE_TO_GET_ISSUER_CERT_LOCALLY:
 	case X509_V_ERR_UNABLE_TO_GET_ISSUER_CERT:
 	case X509_V_ERR_UNABLE_TO_VERIFY_LEAF_SIGNATURE:
-		return why_set(why, e,
-			       "%s its issuer (%s) is neither in the chain nor "
-			       "among the %zu trust anchors",
-			       who, issuer, t->anchors->cnt);
+		return refuse_issuer(t, cert, who, why);
 	case X509_V_ERR_DEPTH_ZERO_SELF_SIGNED_CERT:
 	case X509_V_ERR_SELF_SIGNED_CERT_IN_CHAIN:
 		return why_set(why, e,
@@ -218,15 +255,45 @@ refuse(const struct path_try *t, X509_STORE_CTX *ctx, struct why *why)
 	}
 }
 
+/* RFC 5280 6.1.4 (l) and (m), for anchors too: the number of intermediates
+ * below each CA, those left out whose subject is their issuer. */
 static enum err
-read_result(struct path_try *t, X509_STORE_CTX *ctx)
+check_path_len(STACK_OF(X509) * path, struct why *why)
+{
+	char subject[PATH_NAME_MAX];
+	long below = 0;
+
+	for (size_t i = 1; i < sk_X509_num(path); i++) {
+		X509 *cert = sk_X509_value(path, i);
+		long limit = X509_get_pathlen(cert);
+
+		if (limit >= 0 && below > limit) {
+			format_name(X509_get_subject_name(cert), subject);
+			return why_set(why, ERR_UNTRUSTED,
+				       "certificate at depth %zu (subject %s): "
+				       "its path length allows %ld CAs below "
+				       "it, there are %ld (RFC 5280 4.2.1.9)",
+				       i, subject, limit, below);
+		}
+		if (X509_NAME_cmp(X509_get_subject_name(cert),
+				  X509_get_issuer_name(cert)) != 0)
+			below++;
+	}
+	return ERR_OK;
+}
+
+static enum err
+read_result(struct path_try *t, X509_STORE_CTX *ctx, struct why *why)
 {
 	STACK_OF(X509) *path = X509_STORE_CTX_get0_chain(ctx);
 	size_t cnt = sk_X509_num(path);
+	enum err ret;
 	X509 *top;
 
 	if (cnt == 0)
 		return ERR_BUG;
+	if ((ret = check_path_len(path, why)) != ERR_OK)
+		return ret;
 	top = sk_X509_value(path, cnt - 1);
 	for (size_t i = 0; i < t->anchors->cnt; i++) {
 		if (X509_cmp(t->anchors->certs[i], top) == 0) {
@@ -256,7 +323,7 @@ try_path(struct path_try *t, STACK_OF(X509) * only, struct why *why)
 	if (only != NULL)
 		X509_STORE_CTX_set0_trusted_stack(ctx, only);
 	if (X509_verify_cert(ctx) == 1)
-		ret = read_result(t, ctx);
+		ret = read_result(t, ctx, why);
 	else
 		ret = refuse(t, ctx, why);
 	X509_STORE_CTX_free(ctx);

@@ -12,6 +12,8 @@
 #define OID_CN "\x55\x04\x03"
 #define OID_BASIC_CONSTRAINTS "\x55\x1d\x13"
 #define OID_KEY_USAGE "\x55\x1d\x0f"
+#define OID_SKI "\x55\x1d\x0e"
+#define OID_AKI "\x55\x1d\x23"
 #define OID_UNKNOWN "\x2a\x03\x04"
 
 enum {
@@ -29,17 +31,19 @@ struct spec {
 	int path_len; /* -1: none */
 	int64_t from, to;
 	const char *critical; /* contents of an extra critical extension */
+	bool signs;           /* keyCertSign, though no CA */
+	bool has_ids;         /* key identifiers: the index of the key */
 };
 
 #define LEAF(issuer_, signer_)                                                \
 	{                                                                     \
 		"leaf", issuer_, 0, signer_, false, -1, NOW - DAY, NOW + DAY, \
-			NULL                                                  \
+			NULL, false, false                                    \
 	}
 #define CA(name_, issuer_, key_, signer_)                                      \
 	{                                                                      \
 		name_, issuer_, key_, signer_, true, -1, NOW - DAY, NOW + DAY, \
-			NULL                                                   \
+			NULL, false, false                                     \
 	}
 
 struct world {
@@ -79,6 +83,26 @@ close_extension(struct derw *w)
 }
 
 static void
+put_key_ids(struct derw *w, const struct spec *s)
+{
+	uint8_t key = (uint8_t)s->key;
+	uint8_t signer = (uint8_t)s->signer;
+
+	derw_open(w, DER_SEQUENCE);
+	derw_oid(w, SLICE_LIT(OID_SKI));
+	derw_open(w, DER_OCTET_STRING);
+	derw_element(w, DER_OCTET_STRING, slice_of(&key, 1));
+	close_extension(w);
+	derw_open(w, DER_SEQUENCE);
+	derw_oid(w, SLICE_LIT(OID_AKI));
+	derw_open(w, DER_OCTET_STRING);
+	derw_open(w, DER_SEQUENCE);
+	derw_element(w, DER_CONTEXT(0), slice_of(&signer, 1));
+	derw_close(w);
+	close_extension(w);
+}
+
+static void
 put_extensions(struct derw *w, const struct spec *s)
 {
 	derw_open(w, DER_CONTEXT_CONS(3));
@@ -92,11 +116,13 @@ put_extensions(struct derw *w, const struct spec *s)
 	derw_close(w);
 	close_extension(w);
 	open_extension(w, SLICE_LIT(OID_KEY_USAGE));
-	if (s->is_ca)
+	if (s->is_ca || s->signs)
 		derw_bits(w, SLICE_LIT("\x06"), 1);
 	else
 		derw_bits(w, SLICE_LIT("\x80"), 7);
 	close_extension(w);
+	if (s->has_ids)
+		put_key_ids(w, s);
 	if (s->critical != NULL) {
 		open_extension(w, SLICE_LIT(OID_UNKNOWN));
 		derw_raw(w, slice_of_str(s->critical));
@@ -340,20 +366,41 @@ an_issuer_that_is_no_ca_is_refused(void **state)
 	struct spec chain[] = {LEAF("a", 2), CA("a", "root", 2, 1)};
 
 	chain[1].is_ca = false;
-	expect(run(*state, anchors, 1, chain, 2), ERR_UNTRUSTED, "depth 1");
+	expect(run(*state, anchors, 1, chain, 2), ERR_UNTRUSTED,
+	       "lacks keyCertSign");
+	chain[1].signs = true; /* keyCertSign without CA:TRUE */
+	expect(run(*state, anchors, 1, chain, 2), ERR_UNTRUSTED,
+	       "depth 1 (subject /CN=a): invalid CA certificate");
 }
 
 static void
 the_length_of_the_path_is_limited_by_the_ca(void **state)
 {
 	struct spec anchors[] = {CA("root", "root", 1, 1)};
-	const struct spec chain[] = {LEAF("b", 3), CA("b", "a", 3, 2),
-				     CA("a", "root", 2, 1)};
+	struct spec chain[] = {LEAF("b", 3), CA("b", "a", 3, 2),
+			       CA("a", "root", 2, 1)};
 
 	anchors[0].path_len = 2;
 	expect(run(*state, anchors, 1, chain, 3), ERR_OK, "");
 	anchors[0].path_len = 1;
 	expect(run(*state, anchors, 1, chain, 3), ERR_UNTRUSTED, "path length");
+}
+
+static void
+a_self_issued_ca_does_not_escape_its_path_length(void **state)
+{
+	struct spec anchors[] = {CA("a", "a", 1, 1)};
+	struct spec chain[] = {LEAF("b", 3), CA("b", "a", 3, 2),
+			       CA("a", "a", 2, 1)}; /* a's key roll-over */
+
+	anchors[0].has_ids = true;
+	for (size_t i = 0; i < COUNT_OF(chain); i++)
+		chain[i].has_ids = true;
+	chain[2].path_len = 1;
+	expect(run(*state, anchors, 1, chain, 3), ERR_OK, "");
+	chain[2].path_len = 0;
+	expect(run(*state, anchors, 1, chain, 3), ERR_UNTRUSTED,
+	       "allows 0 CAs");
 }
 
 static void
@@ -445,6 +492,8 @@ main(void)
 			dates_are_checked_against_the_time_that_is_given),
 		cmocka_unit_test(an_issuer_that_is_no_ca_is_refused),
 		cmocka_unit_test(the_length_of_the_path_is_limited_by_the_ca),
+		cmocka_unit_test(
+			a_self_issued_ca_does_not_escape_its_path_length),
 		cmocka_unit_test(
 			critical_extensions_that_nobody_knows_are_refused),
 		cmocka_unit_test(anchors_of_one_name_are_each_tried),
