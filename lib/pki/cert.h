@@ -50,6 +50,9 @@ struct cert {
 	struct slice aki; /* keyid; may be empty when has_aki */
 	bool has_name_constraints, name_constraints_critical;
 	struct slice name_constraints; /* contents */
+	bool has_lax_policy; /* policyConstraints or inhibitAnyPolicy that is
+				not critical */
+	bool is_v1;          /* old roots; has no extensions then */
 	bool has_unknown_critical;
 	struct slice unknown_critical_oid;
 };

@@ -27,7 +27,9 @@ struct csr {
 };
 
 /* Slices point into der, which must be used up. ERR_SYNTAX, ERR_LIMIT,
- * ERR_UNSUPPORTED (signature algorithm), with the rule. */
+ * ERR_UNSUPPORTED (signature algorithm), with the rule. ERR_REFUSED when it
+ * asks to be a CA (CA:TRUE, keyCertSign, cRLSign) or for anyExtendedKeyUsage or
+ * OCSPSigning; other extensions are passed over. */
 MUST_USE enum err csr_parse(struct slice der, struct why *why, struct csr *out);
 /* PEM "CERTIFICATE REQUEST" or "NEW CERTIFICATE REQUEST": exactly one, nothing
  * but white space around it. der_out is emptied first. */
