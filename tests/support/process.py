@@ -168,15 +168,14 @@ class Processes:
 
 
 def roles_of(pid):
-    """{role: [pids]} of the children of a supervisor, by their --role
-    argument or, where there is none, their second word."""
+    """{role: [pids]}: a supervisor's children by their --role argument, or
+    by their program's name where they are programs of their own."""
     roles = collections.defaultdict(list)
     for task in pathlib.Path(f"/proc/{pid}/task").iterdir():
         for child in (task / "children").read_text().split():
             words = pathlib.Path(f"/proc/{child}/cmdline").read_bytes() \
                 .decode(errors="replace").split("\0")
-            named = [w.partition("=")[2] for w in words
-                     if w.startswith("--role=")]
-            role = named[0] if named else (words + ["", ""])[1]
+            role = words[words.index("--role") + 1] \
+                if "--role" in words else pathlib.Path(words[0]).name
             roles[role].append(int(child))
     return dict(roles)

@@ -1,0 +1,134 @@
+"""Our own programs, started as a user would: a configuration file, an
+environment, a folder."""
+
+import os
+import pathlib
+
+import yaml
+
+from . import net, process, rpc
+
+SERVING_NAME = "istiod.istio-system.svc"
+
+
+def nested(flat):
+    """{"listen.grpc": x} as the mappings of a YAML file."""
+    tree = {}
+    for name, value in flat.items():
+        *path, last = name.split(".")
+        at = tree
+        for word in path:
+            at = at.setdefault(word, {})
+        at[last] = value
+    return tree
+
+
+class Authority:
+    """A running meshcert-ca. config: keys of its table, dotted. It can be
+    stopped and started again on the same ports and data."""
+
+    def __init__(self, procs, folder, build, config=None, issuer=None,
+                 name="ca", uid=None):
+        self.procs, self.name, self.uid = procs, name, uid
+        self.folder = pathlib.Path(folder) / name
+        self.folder.mkdir(exist_ok=True)
+        self.data = self.folder / "data"
+        self.binary = pathlib.Path(build) / "meshcert-ca"
+        self.grpc_port, self.http_port = net.free_port(), net.free_port()
+        self.target = f"127.0.0.1:{self.grpc_port}"
+        self.http = f"http://127.0.0.1:{self.http_port}"
+        self.config = {"data_dir": str(self.data),
+                       "listen.grpc": self.target,
+                       "listen.http": f"127.0.0.1:{self.http_port}"}
+        if issuer is not None:
+            self.config["auth.jwt"] = [self.jwt_row(issuer)]
+        self.config.update(config or {})
+        self.config_path = self.folder / "ca.yaml"
+        self.process = None
+        if uid is not None:
+            os.chown(self.folder, uid, uid)
+
+    def jwt_row(self, issuer):
+        """A row of auth.jwt that trusts a tokens.Issuer."""
+        jwks = self.folder / f"jwks-{len(list(self.folder.glob('jwks*')))}"
+        jwks.write_text(issuer.jwks())
+        return {"issuer": issuer.issuer, "jwks_file": str(jwks)}
+
+    def start(self, wait=True):
+        self.config_path.write_text(yaml.safe_dump(nested(self.config)))
+        self.process = self.procs.start(
+            self.name, [self.binary, "--config", self.config_path],
+            uid=self.uid)
+        if wait:
+            self.await_ready()
+        return self
+
+    def await_ready(self, seconds=20):
+        net.await_ok(self.http + "/ready", seconds, self.process)
+
+    def stop(self):
+        return self.process.end()
+
+    def roles(self):
+        return process.roles_of(self.process.pid)
+
+    def root_pem(self):
+        return (self.data / "root-cert.pem").read_text()
+
+    def channel(self, **more):
+        return rpc.tls_channel(self.target, self.root_pem(), SERVING_NAME,
+                               **more)
+
+    def metrics(self):
+        return net.get(self.http + "/metrics")[1]
+
+
+class Agent:
+    """A running meshcert-agent in a folder laid out as Istio's image is."""
+
+    def __init__(self, procs, folder, build, ca_target, root_pem, token=None,
+                 name="agent", namespace="default", account="default",
+                 env=None, config=None, uid=None):
+        self.procs, self.name, self.uid = procs, name, uid
+        self.folder = pathlib.Path(folder) / name
+        self.binary = pathlib.Path(build) / "meshcert-agent"
+        self.status_port = net.free_port()
+        self.status = f"http://127.0.0.1:{self.status_port}"
+        secrets = self.folder / "var/run/secrets"
+        self.socket = secrets / "workload-spiffe-uds/socket"
+        self.token_path = secrets / "tokens/istio-token"
+        self.root_path = secrets / "istio/root-cert.pem"
+        for path in (self.token_path, self.root_path, self.socket):
+            path.parent.mkdir(parents=True, exist_ok=True)
+        self.root_path.write_text(root_pem)
+        if token is not None:
+            self.token_path.write_text(token)
+        self.env = {"PATH": os.environ["PATH"], "CA_ADDR": ca_target,
+                    "POD_NAME": name, "POD_NAMESPACE": namespace,
+                    "SERVICE_ACCOUNT": account, "INSTANCE_IP": "127.0.0.1",
+                    "TRUST_DOMAIN": "cluster.local",
+                    "ISTIO_META_CLUSTER_ID": "Kubernetes", **(env or {})}
+        self.config = {"listen.status": f"127.0.0.1:{self.status_port}",
+                       **(config or {})}
+        self.process = None
+
+    def start(self):
+        path = self.folder / "agent.yaml"
+        path.write_text(yaml.safe_dump(nested(self.config)))
+        if self.uid is not None:
+            for entry in (self.folder, *self.folder.rglob("*")):
+                os.chown(entry, self.uid, self.uid)
+        self.process = self.procs.start(
+            self.name, [self.binary, "--config", path], env=self.env,
+            cwd=self.folder, uid=self.uid)
+        return self
+
+    def await_ready(self, seconds=20):
+        net.await_ok(self.status + "/healthz/ready", seconds, self.process)
+        return self
+
+    def stop(self):
+        return self.process.end()
+
+    def channel(self):
+        return rpc.unix_channel(self.socket)
