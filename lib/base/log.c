@@ -322,6 +322,7 @@ log_peer(const char *event, const char *fmt, ...)
 	slot = log_peer_find(event, now);
 	if (slot->written == LOG_PEER_BURST) {
 		slot->left_out++;
+		errno = saved;
 		return;
 	}
 	slot->written++;
