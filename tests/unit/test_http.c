@@ -437,7 +437,7 @@ a_slow_client_gets_a_big_answer_and_then_the_next(void **state)
 	ev_stream_pause(f->client, false);
 	wait_for(f, f->calls == 1);
 	assert_true(f->total > 0);
-	wait_for(f, f->total > BIG_LEN + 400);
+	wait_for(f, f->total > BIG_LEN + 250);
 }
 
 static void
