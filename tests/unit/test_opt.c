@@ -35,8 +35,14 @@ split(char *line, char **argv)
 {
 	int argc = 0;
 
-	for (char *p = strtok(line, " "); p != NULL; p = strtok(NULL, " "))
-		argv[argc++] = p;
+	while (line != NULL) {
+		char *space = strchr(line, ' ');
+
+		argv[argc++] = line;
+		if (space != NULL)
+			*space++ = '\0';
+		line = space;
+	}
 	argv[argc] = NULL;
 	return argc;
 }

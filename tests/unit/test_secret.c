@@ -177,7 +177,7 @@ their_pages_are_left_out_of_cores(void **state)
 }
 
 static void
-many_keys_fit_into_sixty_four_kilobytes_of_locked_memory(void **state)
+many_keys_fit_into_64_kilobytes_of_locked_memory(void **state)
 {
 	/* A limit that is lowered stays low: hence in a child. */
 	pid_t pid = fork();
@@ -254,7 +254,7 @@ main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(
-			many_keys_fit_into_sixty_four_kilobytes_of_locked_memory),
+			many_keys_fit_into_64_kilobytes_of_locked_memory),
 		cmocka_unit_test(
 			secrets_hold_their_bytes_apart_from_each_other),
 		cmocka_unit_test(memory_is_zeroed_again_after_its_first_owner),
