@@ -229,6 +229,10 @@ conn_fail(struct tls_conn *c, int ssl_error)
 	if (c->hs != NULL && c->hs->err != ERR_OK) {
 		*c->why = c->hs->why;
 		c->err = c->hs->err;
+		/* The library is silent when a key fails. */
+		if (c->hs->sign_state == TLS_SIGN_FAILED)
+			(void)SSL_send_fatal_alert(c->ssl,
+						   SSL_AD_INTERNAL_ERROR);
 	} else if (buf_has_failed(&c->out)) {
 		c->err = why_set(c->why, ERR_LIMIT,
 				 "TLS: %d bytes of output were not taken",

@@ -94,18 +94,10 @@ error_from_alert(int alert, struct why *why)
 	return why_set(why, ERR_REFUSED, "TLS: peer sent alert %d", alert);
 }
 
-enum err
-tls_error_take(const SSL *ssl, struct why *why)
+/* ERR_OK: no sentence of ours for this one. */
+static enum err
+error_from_reason(int reason, struct why *why)
 {
-	uint32_t code = ERR_peek_error();
-	int reason = ERR_GET_REASON(code);
-	const char *text = ERR_reason_error_string(code);
-
-	ERR_clear_error();
-	if (ERR_GET_LIB(code) != ERR_LIB_SSL)
-		return why_set(why, ERR_PROTOCOL, "TLS: %s in state %s",
-			       text == NULL ? "failed" : text,
-			       SSL_state_string_long(ssl));
 	if (reason >= SSL_AD_REASON_OFFSET)
 		return error_from_alert(reason - SSL_AD_REASON_OFFSET, why);
 	for (size_t i = 0; i < COUNT_OF(error_reasons); i++) {
@@ -113,8 +105,28 @@ tls_error_take(const SSL *ssl, struct why *why)
 			return why_set(why, error_reasons[i].err, "TLS: %s",
 				       error_reasons[i].text);
 	}
-	return why_set(why, ERR_PROTOCOL, "TLS: %s",
-		       text == NULL ? "protocol violation" : text);
+	return ERR_OK;
+}
+
+/* The queue goes from the cause to its consequences: the first that has a
+ * sentence, else the first. */
+enum err
+tls_error_take(const SSL *ssl, struct why *why)
+{
+	uint32_t first = ERR_peek_error(), code;
+	const char *text = ERR_reason_error_string(first);
+	enum err e = ERR_OK;
+
+	while (e == ERR_OK && (code = ERR_get_error()) != 0) {
+		if (ERR_GET_LIB(code) == ERR_LIB_SSL)
+			e = error_from_reason(ERR_GET_REASON(code), why);
+	}
+	ERR_clear_error();
+	if (e != ERR_OK)
+		return e;
+	return why_set(why, ERR_PROTOCOL, "TLS: %s (%s)",
+		       text == NULL ? "protocol violation" : text,
+		       SSL_state_string_long(ssl));
 }
 
 uint8_t
