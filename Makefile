@@ -52,8 +52,8 @@ COVERAGE ?=
 CFLAGS ?= -g
 ALL_CFLAGS = -std=c17 -D_GNU_SOURCE $(OPT) $(CFLAGS) $(WARN) $(HARDEN) \
 	$(SANFLAGS) $(if $(COVERAGE),-fprofile-instr-generate -fcoverage-mapping) \
-	-ffunction-sections -fdata-sections -Ilib -Icmd -I$(GEN) \
-	-isystem $(AWSLC)/include -MMD -MP
+	-ffunction-sections -fdata-sections -Ilib -Icmd \
+	-isystem $(GEN) -isystem $(AWSLC)/include -MMD -MP
 # AWS-LC's symbols never leave our binaries: a PKCS#11 module or libpq may
 # bring OpenSSL into the same process. tests/unit/symbols.sh looks with nm -D.
 LINK_FLAGS = $(SANFLAGS) $(if $(COVERAGE),-fprofile-instr-generate) -pie -Wl,--gc-sections -Wl,-z,relro,-z,now \
@@ -62,7 +62,7 @@ LINK_FLAGS = $(SANFLAGS) $(if $(COVERAGE),-fprofile-instr-generate) -pie -Wl,--g
 LIBS = $(AWSLC)/lib/libssl.a $(AWSLC)/lib/libcrypto.a \
 	$(shell $(PKG_CONFIG) --libs libuv libnghttp2 libprotobuf-c jansson yaml-0.1 sqlite3) \
 	-lhttp_parser -lpthread -lm
-FETCH_LIBS = $(shell $(PKG_CONFIG) --libs libcurl)
+FETCH_LIBS = $(shell $(PKG_CONFIG) --libs libcurl libuv) -lpthread
 
 # ---- what there is ----------------------------------------------------
 PROTOS := $(wildcard proto/*.proto)
