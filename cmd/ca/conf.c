@@ -1,5 +1,5 @@
 /* conf.c - see conf.h. */
-#include "conf.h"
+#include "ca/conf.h"
 
 #include <stddef.h>
 #include <string.h>
@@ -481,6 +481,27 @@ ca_conf_parse(struct slice text, const char *name, struct ca_conf *out,
 		why_prefix(why, ret, "%s", name);
 		ca_conf_free(out);
 	}
+	return ret;
+}
+
+enum err
+ca_conf_set(struct ca_conf *c, const char *assignment, struct why *why)
+{
+	char *key = mem_dup_str(assignment);
+	char *value = strchr(key, '=');
+	enum err ret;
+
+	if (value == NULL) {
+		ret = why_set(why, ERR_CONFIG, "--set %s: KEY=VALUE is wanted",
+			      assignment);
+		goto out;
+	}
+	*value++ = '\0';
+	ret = conf_set(ca_conf_keys, c, key, value, why);
+	if (ret == ERR_OK)
+		ret = ca_conf_check(c, why);
+out:
+	mem_free(key);
 	return ret;
 }
 

@@ -95,6 +95,9 @@ extern const struct conf_key ca_conf_keys[];
 /* Parses and checks what the table alone cannot say. */
 MUST_USE enum err ca_conf_parse(struct slice text, const char *name,
 				struct ca_conf *out, struct why *why);
+/* "key=value" on top of it, checked again. */
+MUST_USE enum err ca_conf_set(struct ca_conf *c, const char *assignment,
+			      struct why *why);
 void ca_conf_free(struct ca_conf *c);
 
 /* DATA_DIR/leaf; owned by the caller. */
