@@ -1,0 +1,189 @@
+/* signer_issuer.c - where the CA comes from.
+ *
+ * self-signed: the signer's own folder, made at the first start. files: the
+ * supervisor hands over what lies in issuer.dir, one descriptor a file, then
+ * "end"; the set is checked whole, and only a good one replaces what is in
+ * force. */
+#include <stdio.h>
+#include <string.h>
+
+#include "base/log.h"
+#include "base/mem.h"
+#include "ca/metrics.h"
+#include "ca/signer_int.h"
+#include "os/os.h"
+#include "pki/chain.h"
+
+void
+signer_forget_files(struct signer *s)
+{
+	for (size_t i = 0; i < s->file_cnt; i++)
+		secret_free(s->files[i].bytes);
+	s->file_cnt = 0;
+}
+
+static struct issuer_self
+signer_self_options(const struct signer *s)
+{
+	static const struct {
+		enum key_kind kind;
+		unsigned bits;
+	} keys[] = {
+		{KEY_EC_P256, 0}, {KEY_EC_P384, 0}, {KEY_RSA, 2048},
+		{KEY_RSA, 3072},  {KEY_RSA, 4096},
+	};
+
+	return (struct issuer_self){
+		.trust_domain = slice_of_str(s->conf.trust_domain),
+		.key_kind = keys[s->conf.issuer_key].kind,
+		.rsa_bits = keys[s->conf.issuer_key].bits,
+		.ttl_ms = s->conf.issuer_ttl_ms,
+		.two_tiers = s->conf.issuer_tiers == 2,
+		.issuing_ttl_ms = s->conf.issuer_issuing_ttl_ms,
+		.name_constraints = s->conf.issuer_name_constraints,
+	};
+}
+
+/* ---- plugged-in files -------------------------------------------------- */
+
+static void
+signer_note_reload(struct signer *s, enum err e, const struct why *why)
+{
+	metric_set(s->metrics, M_ISSUER_RELOAD_FAILED, 0, e != ERR_OK);
+	if (e == ERR_OK) {
+		s->reload_text[0] = '\0';
+		return;
+	}
+	(void)snprintf(s->reload_text, sizeof(s->reload_text),
+		       "%.150s: %.200s; %s", s->conf.issuer_dir,
+		       why_text(why, e),
+		       s->issuer == NULL ? "nothing can be issued"
+					 : "the CA before it stays in force");
+	log_error("signer.issuer", "%s", s->reload_text);
+}
+
+static enum err
+signer_load_files(struct signer *s, struct why *why)
+{
+	struct issuer_file list[SIGNER_FILES_MAX];
+	struct issuer *fresh = NULL;
+	enum err ret;
+
+	for (size_t i = 0; i < s->file_cnt; i++) {
+		list[i].name = s->files[i].name;
+		list[i].bytes = secret_get(s->files[i].bytes);
+	}
+	ret = issuer_open_files(list, s->file_cnt,
+				slice_of_str(s->conf.trust_domain), wall_now(),
+				why, &fresh);
+	signer_note_reload(s, ret, why);
+	signer_forget_files(s);
+	if (ret != ERR_OK)
+		return ret;
+	/* Events come in bursts; the same CA again is no change. */
+	if (s->issuer != NULL &&
+	    slice_is_eq(issuer_get_cert(s->issuer), issuer_get_cert(fresh)) &&
+	    pki_bundle_count(issuer_get_roots(s->issuer)) ==
+		    pki_bundle_count(issuer_get_roots(fresh)) &&
+	    slice_is_eq(pki_bundle_get_pem(issuer_get_roots(s->issuer)),
+			pki_bundle_get_pem(issuer_get_roots(fresh)))) {
+		issuer_free(fresh);
+		signer_send_chain(s);
+		return ERR_OK;
+	}
+	log_info("signer.issuer", "%s: the plugged-in CA is in force",
+		 s->conf.issuer_dir);
+	signer_take_issuer(s, fresh);
+	return ERR_OK;
+}
+
+void
+signer_take_file(struct signer *s, const char *name, int fd)
+{
+	struct signer_file *f;
+	struct why why = {0};
+	struct buf bytes;
+
+	if (strcmp(name, "end") == 0) {
+		if (s->started && signer_load_files(s, &why) != ERR_OK)
+			signer_send_chain(s);
+		return;
+	}
+	if (s->file_cnt == SIGNER_FILES_MAX)
+		return;
+	f = &s->files[s->file_cnt];
+	buf_init(&bytes, SIGNER_FILE_MAX);
+	if (os_fd_read(fd, &bytes) == ERR_OK &&
+	    secret_dup(buf_get(&bytes), &f->bytes) == ERR_OK) {
+		(void)snprintf(f->name, sizeof(f->name), "%s", name);
+		s->file_cnt++;
+	} else {
+		log_warn("signer.issuer",
+			 "%s/%s cannot be read, or is larger "
+			 "than %d bytes",
+			 s->conf.issuer_dir, name, SIGNER_FILE_MAX);
+	}
+	secret_wipe(bytes.p, bytes.cap);
+	buf_fini(&bytes);
+}
+
+/* ---- start ------------------------------------------------------------- */
+
+static enum err
+signer_open_self(struct signer *s, struct why *why)
+{
+	const struct issuer_self how = signer_self_options(s);
+	char *dir = ca_conf_path(&s->conf, "issuer");
+	struct issuer *fresh = NULL;
+	enum err ret;
+
+	ret = issuer_open_self(dir, &how, wall_now(), why, &fresh);
+	mem_free(dir);
+	if (ret == ERR_OK)
+		signer_take_issuer(s, fresh);
+	return ret;
+}
+
+enum err
+signer_open_issuer(struct signer *s, struct why *why)
+{
+	char *path = ca_conf_path(&s->conf, "issuer/audit-key.pem");
+	enum err ret;
+
+	s->started = true;
+	ret = issuer_open_key(path, KEY_EC_P256, 0, why, &s->audit_key);
+	mem_free(path);
+	if (ret != ERR_OK)
+		return ret;
+	if (s->conf.issuer_kind == CA_ISSUER_SELF_SIGNED)
+		return signer_open_self(s, why);
+	/* A bad set at the start leaves nothing in force: the role stays and
+	 * waits for a good one, and says so. */
+	(void)signer_load_files(s, why);
+	return ERR_OK;
+}
+
+/* ---- for the others ---------------------------------------------------- */
+
+void
+signer_describe_chain(const struct signer *s, struct msg_chain *out)
+{
+	const struct pki_bundle *roots = issuer_get_roots(s->issuer);
+	const char *warning = s->reload_text[0] != '\0'
+				      ? s->reload_text
+				      : issuer_get_warning(s->issuer);
+	size_t root_cnt = pki_bundle_count(roots);
+
+	*out = (struct msg_chain){0};
+	out->generation = s->generation;
+	if ((issuer_get_flags(s->issuer) & ISSUER_NO_CRL_SIGN) != 0)
+		out->flags = MSG_CHAIN_NO_CRL_SIGN;
+	out->not_after = issuer_get_not_after(s->issuer);
+	out->warning = slice_of_str(warning);
+	out->chain_cnt = issuer_get_chain(s->issuer, out->ders);
+	for (size_t i = 0;
+	     i < root_cnt && out->chain_cnt + i < MSG_CHAIN_CERTS_MAX; i++) {
+		out->ders[out->chain_cnt + i] = pki_bundle_get(roots, i);
+		out->root_cnt++;
+	}
+}
