@@ -1,0 +1,135 @@
+/* authority_int.h - the parts of the authority role.
+ *
+ *   authority.c        links, messages, life of the process
+ *   authority_batch.c  a batch of requests: policy, serials, durable intents
+ *   authority_admin.c  the admin socket: join tokens, status
+ *   authority_audit.c  audit lines, their head and its signature */
+#ifndef CA_AUTHORITY_INT_H
+#define CA_AUTHORITY_INT_H
+
+#include "base/metric.h"
+#include "ca/conf.h"
+#include "ca/metrics.h"
+#include "ca/msg.h"
+#include "ca/policy.h"
+#include "ca/serial.h"
+#include "ev/ev.h"
+#include "ipc/ipc.h"
+#include "ipc/role.h"
+#include "store/audit.h"
+#include "store/store.h"
+
+enum {
+	FRONTS_MAX = 64,
+	BATCH_MAX = 64
+};
+
+/* A request under way. From arrival to the answer it is in exactly one place:
+ * the waiting list, the batch, or the table of those being signed. */
+struct request {
+	struct request *next;
+	uint64_t sign_id; /* key in the table of those being signed */
+	unsigned front;
+	uint32_t front_epoch; /* which life of that front asked */
+	uint64_t front_id;
+	struct buf payload; /* the message; issue's slices point into it */
+	struct msg_issue issue;
+	struct buf identity; /* as granted */
+	struct wall asked_at;
+	struct wall not_before, not_after;
+	struct mono arrived;
+	struct mono durable;
+	uint8_t serial[STORE_SERIAL_LEN];
+	uint8_t key_hash[STORE_KEY_HASH_LEN];
+};
+
+/* A completion that waits for the next transaction. */
+struct completion {
+	uint8_t serial[STORE_SERIAL_LEN];
+	enum store_state state;
+	uint8_t cert_hash[32];
+};
+
+struct front_link {
+	struct ipc *ipc;
+	uint32_t epoch;
+	unsigned index;
+	struct authority *authority;
+};
+
+struct authority {
+	struct role *role;
+	struct ev_loop *loop;
+	struct ca_conf conf;
+	struct ca_policy policy;
+	struct metric_block *metrics;
+	struct store *store;
+	struct ca_serial *serials;
+	struct front_link fronts[FRONTS_MAX];
+	struct ipc *signer;
+	struct buf chain_msg; /* newest MSG_CHAIN, empty: no issuer yet */
+	struct wall issuer_not_after;
+	char warning[WHY_MAX]; /* of the issuer */
+
+	struct request *waiting; /* list, oldest first */
+	struct request **waiting_end;
+	size_t waiting_cnt;
+	struct ev_defer work;
+
+	struct request *signing[1024]; /* hash table by sign_id */
+	size_t signing_cnt;
+	uint64_t next_sign_id;
+
+	struct completion *done; /* array, grows */
+	size_t done_cnt, done_cap;
+	struct ev_timer *done_timer;
+
+	struct audit *audit;
+	struct audit_head head_signed;
+	struct mono head_asked;
+	struct ev_timer *audit_timer;
+	bool audit_dirty;
+	enum err audit_state; /* ERR_OK, or why it cannot be written */
+	char audit_text[WHY_MAX];
+	enum err store_state;
+	char store_text[WHY_MAX];
+
+	int admin_fd;
+	struct ev_listener *admin;
+	struct authority_admin *admin_state;
+	bool stopping;
+};
+
+/* authority.c */
+void authority_answer(struct authority *a, struct request *rq, enum err e,
+		      struct slice text, struct slice cert,
+		      uint32_t generation);
+void authority_signing_add(struct authority *a, struct request *rq);
+
+/* authority_batch.c: takes at most BATCH_MAX of the waiting requests through
+ * policy and record, and sends them to the signer. */
+void authority_batch(struct authority *a);
+/* Records completions when no batch comes along soon. */
+void authority_completed(struct authority *a, const struct request *rq,
+			 enum store_state state, struct slice cert);
+/* Writes waiting completions now (at a stop). */
+void authority_flush_completions(struct authority *a);
+
+/* authority_audit.c */
+MUST_USE enum err authority_audit_open(struct authority *a, struct why *why);
+void authority_audit_close(struct authority *a);
+void authority_audit_issue(struct authority *a, const struct request *rq,
+			   enum err e, struct slice text);
+void authority_audit_event(struct authority *a, struct slice fields);
+/* Writes what is buffered; later, and at most once a second, syncs and has the
+ * head signed. */
+void authority_audit_flush(struct authority *a);
+void authority_audit_head_signed(struct authority *a, const struct msg_head *m);
+/* ERR_OK, or why nothing may be signed now (audit.on_full: refuse). */
+enum err authority_audit_gate(struct authority *a);
+
+/* authority_admin.c */
+MUST_USE enum err authority_admin_open(struct authority *a, struct why *why);
+void authority_admin_close(struct authority *a);
+
+#endif
