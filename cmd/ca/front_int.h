@@ -1,0 +1,152 @@
+/* front_int.h - the parts of the front role.
+ *
+ *   front.c          connections, links, life of the process
+ *   front_issue.c    one request: caller, CSR, authority, answer
+ *   front_serving.c  the chain that is answered with; our own certificate
+ *   front_jwks.c     key sets of token issuers; requests that wait for one */
+#ifndef CA_FRONT_INT_H
+#define CA_FRONT_INT_H
+
+#include "base/metric.h"
+#include "base/secret.h"
+#include "ca/conf.h"
+#include "ca/metrics.h"
+#include "ca/msg.h"
+#include "ev/ev.h"
+#include "grpc/serve.h"
+#include "ipc/ipc.h"
+#include "ipc/role.h"
+#include "ra/ra.h"
+#include "tls/tls.h"
+
+enum {
+	REQUEST_ID_LEN = 32
+};
+
+/* What follows the leaf in an answer, ready-made. */
+struct chain_tail {
+	uint32_t generation;
+	struct buf reply; /* protobuf entries: issuing chain, root bundle */
+	struct buf
+		ders[MSG_CHAIN_CERTS_MAX]; /* issuing chain, for our own TLS */
+	size_t der_cnt;
+};
+
+struct connection {
+	struct front *front;
+	struct serve_conn *serve;
+	struct connection *prev, *next;
+	char peer[EV_ADDR_TEXT_MAX];
+};
+
+/* One CreateCertificate under way; lives as long as its call. */
+struct issue {
+	struct front *front;
+	struct connection *conn;
+	struct grpc_call *call;
+	uint32_t slot; /* in front.pending; UINT32_MAX: not asked */
+	struct mono started;
+	struct mono deadline;
+	char request_id[REQUEST_ID_LEN + 1];
+	struct ra_result who;
+	bool authenticated;
+	bool got_message;
+	/* While it waits for a key set: */
+	struct issue *parked_next;
+	int parked_for; /* issuer index, -1: not parked */
+	struct secret *authorization;
+	struct buf message;
+};
+
+struct pending {
+	struct issue *issue; /* NULL: free */
+	uint32_t generation;
+	uint32_t next_free;
+};
+
+struct jwks_source {
+	char *file; /* or NULL */
+	char *url;
+	char *ca_file;
+	int64_t refresh_ms;
+	struct ev_watch *watch;
+	struct ev_timer *timer;
+	struct mono asked; /* last fetch */
+	bool asking;
+	bool warned;
+	struct front *front;
+	size_t index;
+};
+
+struct front {
+	struct role *role;
+	struct ev_loop *loop;
+	struct ca_conf conf;
+	struct metric_block *metrics;
+	struct ra *ra;
+	struct ra_jwt_issuer *issuers;
+	struct jwks_source *sources;
+	size_t source_cnt;
+	struct issue *parked;
+	struct ipc *authority;
+	struct ipc *fetch;
+	struct tls_ctx *tls;
+	struct chain_tail *chain;     /* newest; NULL: none yet */
+	struct chain_tail *chain_old; /* the one before it */
+	struct custody_key *serving_key;
+	struct ev_timer *serving_timer;
+	struct buf serving_cert_pem;
+	struct secret *serving_key_pem;
+	bool serving_asked;
+	int listen_fd;
+	struct ev_listener *listener;
+	struct serve_opts serve;
+	struct connection *conns;
+	size_t conn_cnt;
+	struct pending *pending;
+	uint32_t pending_cap, pending_free;
+	size_t pending_cnt;
+	struct ev_timer *sweep;
+	struct buf csr_der, out; /* scratch of one callback */
+	bool ready;
+	bool stopping;
+};
+
+/* The id of our own serving certificate's request to the authority. */
+#define SERVING_REQUEST_ID UINT64_MAX
+
+/* front.c */
+void front_serve(struct front *f);
+
+/* front_issue.c */
+extern const struct grpc_method front_methods[];
+void front_take_result(struct front *f, uint64_t id,
+		       const struct msg_result *m);
+/* Entries of an IstioCertificateResponse, appended to out. */
+void reply_put_cert(struct buf *out, struct slice der);
+void reply_put_text(struct buf *out, struct slice text);
+/* The authority is gone: whoever waits is told to come again. */
+void front_fail_pending(struct front *f);
+/* Authenticates again what waited for a key set. */
+void issue_unpark(struct issue *is);
+
+/* front_serving.c */
+MUST_USE enum err front_take_chain(struct front *f, const struct msg_chain *m);
+const struct chain_tail *front_find_chain(const struct front *f,
+					  uint32_t generation);
+void front_take_serving(struct front *f, const struct msg_result *m);
+void front_ask_serving(struct front *f);
+void front_take_serving_file(struct front *f, const char *name, int fd);
+void front_serving_free(struct front *f);
+
+/* front_jwks.c */
+MUST_USE enum err front_jwks_open(struct front *f, struct why *why);
+/* Called when fetch is linked (again). */
+void front_jwks_start(struct front *f);
+void front_jwks_take(struct front *f, uint64_t id, const struct msg_fetched *m);
+/* Parks a request whose token's key is unknown, when fetching may help. */
+bool front_jwks_park(struct front *f, struct issue *is, struct slice header);
+void front_jwks_forget(struct front *f, struct issue *is);
+void front_jwks_free(struct front *f);
+
+#endif

@@ -1,0 +1,669 @@
+/* front_issue.c - one CreateCertificate, from its headers to its answer.
+ *
+ * istio.v1.auth.IstioCertificateService as Istio's CA answers it (texts, codes
+ * and the shape of the chain are those that its clients rely on): who is
+ * asking (ra), what does the CSR ask for (pki), then the authority decides.
+ * Causes go to log and metrics under the request id; what the caller reads of
+ * an authentication failure stays opaque. */
+#include <stdio.h>
+#include <string.h>
+
+#include "base/log.h"
+#include "base/mem.h"
+#include "base/rand.h"
+#include "ca/front_int.h"
+#include "crypto/pem.h"
+#include "grpc/pbmem.h"
+#include "grpc/pbscan.h"
+#include "pki/csr.h"
+#include "pki/key_policy.h"
+#include "proto/health.pb-c.h"
+#include "proto/istio_ca.pb-c.h"
+
+enum {
+	ISSUE_MEM_MAX = 256 * 1024,
+	PEM_LEAF_MAX = 32768,
+	SWEEP_MS = 1000,
+	METADATA_DEPTH_MAX = 16,
+	METADATA_FIELDS_MAX = 256
+};
+
+#define TEXT_UNAUTHENTICATED "request authenticate failure"
+#define TEXT_IMPERSONATION "request impersonation authentication failure"
+
+/* ---- the table of requests at the authority ---------------------------- */
+
+static void
+pending_grow(struct front *f)
+{
+	uint32_t cap = f->pending_cap == 0 ? 64 : f->pending_cap * 2;
+
+	f->pending = mem_grow_array(f->pending, f->pending_cap, cap,
+				    sizeof(*f->pending));
+	for (uint32_t i = f->pending_cap; i < cap; i++)
+		f->pending[i].next_free = i + 1 < cap ? i + 1 : UINT32_MAX;
+	f->pending_free = f->pending_cap;
+	f->pending_cap = cap;
+}
+
+static uint64_t
+pending_add(struct front *f, struct issue *is)
+{
+	struct pending *p;
+
+	if (f->pending_free == UINT32_MAX)
+		pending_grow(f);
+	is->slot = f->pending_free;
+	p = &f->pending[is->slot];
+	f->pending_free = p->next_free;
+	p->issue = is;
+	f->pending_cnt++;
+	return (uint64_t)p->generation << 32 | is->slot;
+}
+
+static void
+pending_remove(struct front *f, struct issue *is)
+{
+	struct pending *p;
+
+	if (is->slot == UINT32_MAX)
+		return;
+	p = &f->pending[is->slot];
+	p->issue = NULL;
+	p->generation = (p->generation + 1) & INT32_MAX;
+	p->next_free = f->pending_free;
+	f->pending_free = is->slot;
+	is->slot = UINT32_MAX;
+	f->pending_cnt--;
+}
+
+static struct issue *
+pending_find(struct front *f, uint64_t id)
+{
+	uint32_t slot = (uint32_t)id;
+
+	if (slot >= f->pending_cap ||
+	    f->pending[slot].generation != (uint32_t)(id >> 32))
+		return NULL;
+	return f->pending[slot].issue;
+}
+
+/* ---- ending ------------------------------------------------------------ */
+
+static enum ca_sign_err
+issue_sign_err(enum err e)
+{
+	switch (err_class(e)) {
+	case ERR_CLASS_PEER:
+		return SIGN_CSR_ERROR;
+	case ERR_CLASS_POLICY:
+		return e == ERR_EXPIRED ? SIGN_CERT_GEN_ERROR : SIGN_CSR_ERROR;
+	case ERR_CLASS_ENV:
+	case ERR_CLASS_LIMIT:
+		return SIGN_CA_NOT_READY;
+	default:
+		return SIGN_UNKNOWN;
+	}
+}
+
+/* A refusal of what was asked for is INVALID_ARGUMENT in this API; what may
+ * heal by waiting is UNAVAILABLE. */
+static enum grpc_status
+issue_status(enum err e)
+{
+	switch (e) {
+	case ERR_UNAUTHENTICATED:
+		return GRPC_UNAUTHENTICATED;
+	case ERR_TIMEOUT:
+		return GRPC_DEADLINE_EXCEEDED;
+	case ERR_EXPIRED:
+	case ERR_BUG:
+		return GRPC_INTERNAL;
+	case ERR_DENIED:
+		return GRPC_PERMISSION_DENIED;
+	default:
+		break;
+	}
+	switch (err_class(e)) {
+	case ERR_CLASS_PEER:
+	case ERR_CLASS_POLICY:
+		return GRPC_INVALID_ARGUMENT;
+	case ERR_CLASS_LIMIT:
+		return e == ERR_BUSY ? GRPC_UNAVAILABLE : GRPC_INVALID_ARGUMENT;
+	case ERR_CLASS_ENV:
+		return GRPC_UNAVAILABLE;
+	default:
+		return GRPC_INTERNAL;
+	}
+}
+
+static void
+issue_finish(struct issue *is, enum grpc_status status, const char *text)
+{
+	struct serve_conn *serve = is->conn->serve;
+
+	if (status != GRPC_OK)
+		grpc_call_add_trailer(is->call, "x-request-id", is->request_id);
+	metric_observe_ns(is->front->metrics, M_TIME_REQUEST, 0,
+			  mono_now().ns - is->started.ns);
+	grpc_call_finish(is->call, status, text);
+	serve_conn_wake(serve);
+}
+
+static void
+issue_log_refusal(const struct issue *is, const char *stage, const char *text)
+{
+	log_peer(stage, "request=%s peer=%s identity=%s caller=\"%s\": %s",
+		 is->request_id, is->conn->peer,
+		 is->authenticated ? is->who.identity : "-", is->who.caller,
+		 text);
+}
+
+static void
+issue_refuse(struct issue *is, enum err e, const char *text)
+{
+	char full[WHY_MAX + 64];
+	struct front *f = is->front;
+
+	issue_log_refusal(is, "issue.refused", text);
+	if (e == ERR_UNAUTHENTICATED) {
+		metric_add(f->metrics, M_AUTH_FAILURE, 0, 1);
+		issue_finish(is, GRPC_UNAUTHENTICATED, TEXT_UNAUTHENTICATED);
+		return;
+	}
+	metric_add(f->metrics, M_SIGN_ERR,
+		   strstr(text, "TTL") != NULL ? SIGN_TTL_ERROR
+					       : issue_sign_err(e),
+		   1);
+	(void)snprintf(full, sizeof(full), "CSR signing error (%s)", text);
+	issue_finish(is, issue_status(e), full);
+}
+
+/* Refused here: the authority, which counts its own, never saw it. */
+static void
+issue_refuse_early(struct issue *is, enum err e, const struct why *why)
+{
+	metric_add(is->front->metrics, M_FAILURES, ca_metric_cause(e), 1);
+	issue_refuse(is, e, why_text(why, e));
+}
+
+/* ---- to the authority -------------------------------------------------- */
+
+static void front_sweep(void *arg);
+
+static void
+front_start_sweep(struct front *f)
+{
+	if (f->sweep == NULL && f->pending_cnt > 0)
+		must(ev_timer_start(f->loop, SWEEP_MS, front_sweep, f,
+				    &f->sweep) == ERR_OK);
+}
+
+/* Callers without a deadline get ours: an authority that hangs holds nobody
+ * for ever. */
+static void
+front_sweep(void *arg)
+{
+	struct front *f = arg;
+	struct mono now = mono_now();
+
+	for (uint32_t i = 0; i < f->pending_cap; i++) {
+		struct issue *is = f->pending[i].issue;
+
+		if (is != NULL && mono_is_before(is->deadline, now))
+			issue_refuse(is, ERR_TIMEOUT,
+				     "the authority did not answer in time");
+	}
+	front_start_sweep(f);
+}
+
+static void
+issue_ask(struct issue *is, const struct csr *csr, int64_t ttl_sec)
+{
+	struct front *f = is->front;
+	const struct msg_issue m = {
+		.profile = BUILD_WORKLOAD,
+		.auth = (enum msg_auth)is->who.kind,
+		.ttl_sec = ttl_sec,
+		.deadline = is->deadline,
+		.identity = slice_of(is->who.identity, is->who.identity_len),
+		.wanted = csr->san.uri,
+		.caller = slice_of_str(is->who.caller),
+		.peer = slice_of_str(is->conn->peer),
+		.request_id = slice_of(is->request_id, REQUEST_ID_LEN),
+		.token_hash = is->who.has_token_hash
+				      ? SLICE_ARRAY(is->who.token_hash)
+				      : SLICE_NONE,
+		.spki = csr->spki,
+	};
+
+	if (f->authority == NULL) {
+		issue_refuse(is, ERR_UNAVAILABLE,
+			     "the authority is being restarted, try again");
+		return;
+	}
+	buf_reset(&f->out);
+	msg_issue_write(&f->out, &m);
+	if (ipc_send(f->authority, MSG_ISSUE, pending_add(f, is),
+		     buf_get(&f->out)) != ERR_OK)
+		issue_refuse(is, ERR_BUSY,
+			     "too many requests wait, try again later");
+	else
+		front_start_sweep(f);
+}
+
+/* ---- the request ------------------------------------------------------- */
+
+/* A CSR may ask for the caller's own URI, or for nothing. Other kinds of names
+ * are never granted: refused, unless such wishes are to be ignored. */
+static enum err
+issue_check_san(const struct issue *is, const struct csr *csr, struct why *why)
+{
+	if (is->front->conf.csr_san == CA_SAN_IGNORE ||
+	    csr->san.cnt == csr->san.uri_cnt) {
+		if (csr->san.uri_cnt <= 1 ||
+		    is->front->conf.csr_san == CA_SAN_IGNORE)
+			return ERR_OK;
+	}
+	return why_set(
+		why, ERR_REFUSED,
+		"CSR: it asks for %u names, of them %u URIs; at most one "
+		"URI, %s, can be granted (csr.san: ignore passes over "
+		"the others)",
+		csr->san.cnt, csr->san.uri_cnt,
+		is->who.identity_len > 0 ? is->who.identity
+					 : "the token's identity");
+}
+
+static enum err
+issue_check_key(const struct issue *is, const struct csr *csr, struct why *why)
+{
+	const struct key_policy policy = {
+		.rsa_bits_min = (unsigned)is->front->conf.csr_rsa_bits_min,
+		.rsa_bits_max = (unsigned)is->front->conf.csr_rsa_bits_max,
+		.allow_ed25519 = is->front->conf.csr_allow_ed25519,
+	};
+	struct pubkey *key = NULL;
+	enum err ret;
+
+	ret = pubkey_parse(csr->spki, why, &key);
+	if (ret == ERR_OK)
+		ret = key_policy_check(&policy, key, why);
+	if (ret == ERR_OK)
+		ret = csr_verify(csr, key, why);
+	pubkey_free(key);
+	return ret;
+}
+
+static enum err
+issue_read_csr(struct issue *is, struct slice pem, struct csr *csr,
+	       struct why *why)
+{
+	struct front *f = is->front;
+	enum err ret;
+
+	if ((ret = csr_read_pem(pem, &f->csr_der, why)) != ERR_OK)
+		return ret;
+	if ((ret = csr_parse(buf_get(&f->csr_der), why, csr)) != ERR_OK)
+		return ret;
+	return issue_check_key(is, csr, why);
+}
+
+static struct slice
+metadata_get(const Google__Protobuf__Struct *meta, const char *key)
+{
+	for (size_t i = 0; meta != NULL && i < meta->n_fields; i++) {
+		const Google__Protobuf__Value *v = meta->fields[i]->value;
+
+		if (strcmp(meta->fields[i]->key, key) == 0 && v != NULL &&
+		    v->kind_case == GOOGLE__PROTOBUF__VALUE__KIND_STRING_VALUE)
+			return slice_of_str(v->string_value);
+	}
+	return SLICE_NONE;
+}
+
+static void
+issue_handle(struct issue *is,
+	     const Istio__V1__Auth__IstioCertificateRequest *rq)
+{
+	struct front *f = is->front;
+	struct why why = {0};
+	struct mono start = mono_now();
+	struct csr csr;
+	enum err ret;
+
+	if (metadata_get(rq->metadata, "ImpersonatedIdentity").len > 0) {
+		metric_add(f->metrics, M_AUTH_FAILURE, 0, 1);
+		issue_log_refusal(is, "issue.impersonation",
+				  "no node account may impersonate here");
+		issue_finish(is, GRPC_UNAUTHENTICATED, TEXT_IMPERSONATION);
+		return;
+	}
+	ret = issue_read_csr(is, slice_of_str(rq->csr), &csr, &why);
+	if (ret != ERR_OK) {
+		metric_add(f->metrics, M_CSR_PARSE_ERR, 0, 1);
+		issue_refuse_early(is, ret, &why);
+		return;
+	}
+	if ((ret = issue_check_san(is, &csr, &why)) != ERR_OK) {
+		metric_add(f->metrics, M_ID_ERR, 0, 1);
+		issue_refuse_early(is, ret, &why);
+		return;
+	}
+	metric_observe_ns(f->metrics, M_TIME_CSR, 0, mono_now().ns - start.ns);
+	issue_ask(is, &csr, rq->validity_duration);
+}
+
+static void
+issue_take_message(struct issue *is, struct slice message)
+{
+	static const struct pbscan_limits limits = {
+		.depth_max = METADATA_DEPTH_MAX,
+		.field_max = METADATA_FIELDS_MAX,
+	};
+	Istio__V1__Auth__IstioCertificateRequest *rq = NULL;
+	struct why why = {0};
+	struct pbmem mem;
+
+	pbmem_init(&mem, ISSUE_MEM_MAX);
+	/* Depth and size are bounded before anything is decoded. */
+	if (pbscan_check(
+		    &istio__v1__auth__istio_certificate_request__descriptor,
+		    message, &limits, &why) == ERR_OK)
+		rq = istio__v1__auth__istio_certificate_request__unpack(
+			pbmem_get(&mem), message.len, message.p);
+	if (rq == NULL) {
+		metric_add(is->front->metrics, M_CSR_PARSE_ERR, 0, 1);
+		issue_refuse_early(is, ERR_SYNTAX, &why);
+	} else {
+		issue_handle(is, rq);
+	}
+	pbmem_fini(&mem);
+}
+
+/* ---- who is asking ----------------------------------------------------- */
+
+static enum err
+issue_authenticate(struct issue *is, struct slice authorization, size_t cnt,
+		   struct why *why)
+{
+	struct front *f = is->front;
+	const struct ra_input in = {
+		.peer = serve_conn_get_peer(is->conn->serve),
+		.authorization = authorization,
+		.authorization_cnt = cnt,
+		.now = wall_now(),
+	};
+	struct mono start = mono_now();
+	enum err ret = ra_authenticate(f->ra, &in, why, &is->who);
+
+	metric_observe_ns(f->metrics, M_TIME_AUTH, 0, mono_now().ns - start.ns);
+	is->authenticated = ret == ERR_OK;
+	if (ret == ERR_OK)
+		metric_add(f->metrics, M_AUTH, is->who.kind, 1);
+	return ret;
+}
+
+static void
+issue_make_id(char out[REQUEST_ID_LEN + 1])
+{
+	uint8_t raw[REQUEST_ID_LEN / 2];
+
+	rand_bytes(raw, sizeof(raw));
+	for (size_t i = 0; i < sizeof(raw); i++)
+		(void)snprintf(out + 2 * i, 3, "%02x", raw[i]);
+}
+
+static void
+issue_on_open(void *app, struct grpc_call *call)
+{
+	struct connection *conn = serve_conn_get_state(app);
+	struct front *f = conn->front;
+	struct issue *is = mem_try_new(sizeof(*is));
+	struct why why = {0};
+	struct slice header;
+	size_t cnt;
+	enum err ret;
+
+	metric_add(f->metrics, M_CSR, 0, 1);
+	if (is == NULL) {
+		grpc_call_finish(call, GRPC_UNAVAILABLE, "out of memory");
+		return;
+	}
+	is->front = f;
+	is->conn = conn;
+	is->call = call;
+	is->slot = UINT32_MAX;
+	is->parked_for = -1;
+	is->started = mono_now();
+	if (!grpc_call_get_deadline(call, &is->deadline))
+		is->deadline = mono_add_ms(is->started,
+					   (uint64_t)f->conf.limit_request_ms);
+	issue_make_id(is->request_id);
+	buf_init(&is->message, (size_t)f->conf.limit_message);
+	grpc_call_set_app(call, is);
+	header = grpc_call_get_header(call, "authorization", &cnt);
+	ret = issue_authenticate(is, header, cnt, &why);
+	if (ret != ERR_OK && !front_jwks_park(f, is, header))
+		issue_refuse_early(is, ERR_UNAUTHENTICATED, &why);
+}
+
+void
+issue_unpark(struct issue *is)
+{
+	struct secret *header = TAKE(is->authorization);
+	struct why why = {0};
+	enum err ret;
+
+	is->parked_for = -1;
+	ret = issue_authenticate(is, secret_get(header), 1, &why);
+	secret_free(header);
+	if (ret != ERR_OK)
+		issue_refuse_early(is, ERR_UNAUTHENTICATED, &why);
+	else if (is->got_message)
+		issue_take_message(is, buf_get(&is->message));
+}
+
+static void
+issue_on_message(void *app, struct grpc_call *call, struct slice message)
+{
+	struct issue *is = grpc_call_get_app(call);
+
+	(void)app;
+	if (is == NULL)
+		return;
+	if (is->got_message) {
+		issue_finish(is, GRPC_INVALID_ARGUMENT,
+			     "one message is all that this method takes");
+		return;
+	}
+	is->got_message = true;
+	if (is->parked_for >= 0)
+		(void)buf_put(&is->message, message);
+	else if (is->authenticated)
+		issue_take_message(is, message);
+}
+
+static void
+issue_on_half_close(void *app, struct grpc_call *call)
+{
+	struct issue *is = grpc_call_get_app(call);
+
+	(void)app;
+	if (is != NULL && !is->got_message)
+		issue_finish(is, GRPC_INVALID_ARGUMENT, "there is no message");
+}
+
+static void
+issue_on_end(void *app, struct grpc_call *call)
+{
+	struct issue *is = grpc_call_get_app(call);
+
+	(void)app;
+	if (is == NULL)
+		return;
+	grpc_call_set_app(call, NULL);
+	pending_remove(is->front, is);
+	front_jwks_forget(is->front, is);
+	buf_fini(&is->message);
+	mem_free(is);
+}
+
+/* ---- the answer -------------------------------------------------------- */
+
+/* Field 1, a string of this length, of IstioCertificateResponse. */
+static void
+reply_open_entry(struct buf *out, size_t len)
+{
+	(void)buf_put_u8(out, 1 << 3 | 2);
+	for (; len >= 0x80; len >>= 7)
+		(void)buf_put_u8(out, (uint8_t)(len | 0x80));
+	(void)buf_put_u8(out, (uint8_t)len);
+}
+
+void
+reply_put_cert(struct buf *out, struct slice der)
+{
+	struct buf pem;
+
+	/* One certificate an entry, with the empty line that Istio adds. */
+	buf_init(&pem, PEM_LEAF_MAX);
+	(void)pem_write(&pem, "CERTIFICATE", der);
+	(void)buf_put_str(&pem, "\n");
+	reply_open_entry(out, buf_len(&pem));
+	(void)buf_put(out, buf_get(&pem));
+	buf_fini(&pem);
+}
+
+void
+reply_put_text(struct buf *out, struct slice text)
+{
+	reply_open_entry(out, text.len);
+	(void)buf_put(out, text);
+}
+
+static void
+issue_answer(struct issue *is, const struct msg_result *m)
+{
+	struct front *f = is->front;
+	const struct chain_tail *tail = front_find_chain(f, m->generation);
+	enum err ret;
+
+	if (tail == NULL) {
+		issue_refuse(is, ERR_UNAVAILABLE,
+			     "the issuer changed meanwhile, try again");
+		return;
+	}
+	buf_reset(&f->out);
+	reply_put_cert(&f->out, m->cert);
+	ret = grpc_call_send2(is->call, buf_get(&f->out),
+			      buf_get(&tail->reply));
+	if (ret == ERR_OK)
+		issue_finish(is, GRPC_OK, "");
+	else
+		issue_finish(is, GRPC_RESOURCE_EXHAUSTED,
+			     "the caller does not read its answers");
+}
+
+void
+front_take_result(struct front *f, uint64_t id, const struct msg_result *m)
+{
+	struct issue *is;
+	char text[WHY_MAX];
+
+	if (id == SERVING_REQUEST_ID) {
+		front_take_serving(f, m);
+		return;
+	}
+	is = pending_find(f, id);
+	/* The caller may have gone meanwhile. */
+	if (is == NULL)
+		return;
+	pending_remove(f, is);
+	if (m->e == ERR_OK) {
+		issue_answer(is, m);
+		return;
+	}
+	(void)snprintf(text, sizeof(text), "%.*s", SLICE_FMT(m->text));
+	issue_refuse(is, m->e, text);
+}
+
+void
+front_fail_pending(struct front *f)
+{
+	for (uint32_t i = 0; i < f->pending_cap; i++) {
+		if (f->pending[i].issue != NULL)
+			issue_refuse(f->pending[i].issue, ERR_UNAVAILABLE,
+				     "the authority was restarted, try again");
+	}
+}
+
+/* ---- health ------------------------------------------------------------ */
+
+static void
+health_send(struct grpc_call *call)
+{
+	/* HealthCheckResponse { status = SERVING }: whoever answers, serves. */
+	static const uint8_t serving[] = {0x08, 0x01};
+
+	(void)grpc_call_send(call, SLICE_ARRAY(serving));
+}
+
+static bool
+health_is_known(struct slice message)
+{
+	Grpc__Health__V1__HealthCheckRequest *rq;
+	struct pbmem mem;
+	bool known;
+
+	pbmem_init(&mem, 4096);
+	rq = grpc__health__v1__health_check_request__unpack(
+		pbmem_get(&mem), message.len, message.p);
+	known = rq != NULL &&
+		(rq->service[0] == '\0' ||
+		 strcmp(rq->service, "istio.v1.auth.IstioCertificateService") ==
+			 0);
+	pbmem_fini(&mem);
+	return known;
+}
+
+static void
+health_on_check(void *app, struct grpc_call *call, struct slice message)
+{
+	(void)app;
+	if (!health_is_known(message)) {
+		grpc_call_finish(call, GRPC_NOT_FOUND, "unknown service");
+		return;
+	}
+	health_send(call);
+	grpc_call_finish(call, GRPC_OK, "");
+}
+
+/* The stream stays open: the state of a front that answers never changes. */
+static void
+health_on_watch(void *app, struct grpc_call *call, struct slice message)
+{
+	static const uint8_t unknown[] = {0x08, 0x03}; /* SERVICE_UNKNOWN */
+
+	(void)app;
+	if (health_is_known(message))
+		health_send(call);
+	else
+		(void)grpc_call_send(call, SLICE_ARRAY(unknown));
+}
+
+const struct grpc_method front_methods[] = {
+	{.path = "/istio.v1.auth.IstioCertificateService/CreateCertificate",
+	 .request_max = 65536,
+	 .on_open = issue_on_open,
+	 .on_message = issue_on_message,
+	 .on_half_close = issue_on_half_close,
+	 .on_end = issue_on_end},
+	{.path = "/grpc.health.v1.Health/Check",
+	 .request_max = 1024,
+	 .on_message = health_on_check},
+	{.path = "/grpc.health.v1.Health/Watch",
+	 .request_max = 1024,
+	 .on_message = health_on_watch},
+	{.path = NULL},
+};
