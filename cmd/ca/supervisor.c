@@ -1,0 +1,663 @@
+/* supervisor.c - the process that was started: configuration, ports, folders
+ * and the roles. It sees no bytes from the network and reads no keys: a
+ * plugged-in CA's files are opened here (as root they may be readable for
+ * nobody else) and handed to the signer unread.
+ *
+ * Signals: TERM and INT stop cleanly, HUP reads the configuration again, USR2
+ * replaces the program by a newer one: roles end, the listening sockets stay
+ * open, and the new program takes them over. */
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "base/json.h"
+#include "base/log.h"
+#include "base/mem.h"
+#include "base/secret.h"
+#include "base/version.h"
+#include "ca/conf.h"
+#include "ca/metrics.h"
+#include "ca/roles.h"
+#include "crypto/path.h"
+#include "ev/ev.h"
+#include "ipc/supervise.h"
+#include "os/os.h"
+
+enum {
+	CONFIG_MAX = 1 << 19,
+	LISTEN_GRPC = 0,
+	LISTEN_HTTP,
+	LISTEN_ADMIN,
+	LISTEN_CNT,
+	ROLE_SIGNER = 0, /* order: who answers before who asks */
+	ROLE_AUTHORITY,
+	ROLE_PUBLIC,
+	ROLE_FETCH,
+	ROLE_FRONT,
+	ROLE_CNT
+};
+
+static const char *const listen_names[LISTEN_CNT] = {
+	"listen.grpc", "listen.http", "listen.admin"};
+
+struct supervisor {
+	const struct ca_args *args;
+	struct ev_loop *loop;
+	struct buf config_text;
+	struct ca_conf conf;
+	struct supervise_role roles[ROLE_CNT + 1];
+	struct supervise_opts opts;
+	struct supervise *roles_run;
+	int listen[LISTEN_CNT]; /* -1: none */
+	char *fetch_path;
+	struct ev_signal *signals[4];
+	struct ev_watch *issuer_watch;
+	struct ev_watch *serving_watch;
+	bool upgrade;
+	bool was_ready;
+	int exit_code;
+};
+
+static const struct supervise_link links[] = {
+	{"front", "authority"},
+	{"authority", "signer"},
+	{"front", "fetch"},
+	{NULL, NULL},
+};
+
+/* ---- configuration ----------------------------------------------------- */
+
+/* The file's text with the --set options behind it, as the roles get it. */
+static enum err
+supervisor_read_config(const struct supervisor *s, struct buf *out,
+		       struct why *why)
+{
+	enum err ret = ERR_OK;
+
+	if (s->args->config != NULL)
+		ret = os_file_read(s->args->config, out, why);
+	return ret;
+}
+
+static enum err
+supervisor_load(struct supervisor *s, struct buf *text, struct ca_conf *conf,
+		struct why *why)
+{
+	const char *name =
+		s->args->config == NULL ? "defaults" : s->args->config;
+	struct buf effective;
+	enum err ret;
+
+	ret = supervisor_read_config(s, text, why);
+	if (ret != ERR_OK)
+		return ret;
+	if ((ret = ca_conf_parse(buf_get(text), name, conf, why)) != ERR_OK)
+		return ret;
+	for (const char *const *set = s->args->set; *set != NULL; set++) {
+		ret = ca_conf_set(conf, *set, why);
+		if (ret != ERR_OK)
+			return ret;
+	}
+	/* Roles get what is effective, so that options count for them too. */
+	buf_init(&effective, CONFIG_MAX);
+	ret = conf_print(ca_conf_keys, conf, &effective);
+	buf_reset(text);
+	if (ret == ERR_OK)
+		ret = buf_put(text, buf_get(&effective));
+	buf_fini(&effective);
+	return ret;
+}
+
+static void
+supervisor_reload(struct supervisor *s)
+{
+	struct ca_conf fresh = {0};
+	struct why why = {0};
+	struct buf text;
+	enum err ret;
+
+	buf_init(&text, CONFIG_MAX);
+	ret = supervisor_load(s, &text, &fresh, &why);
+	if (ret != ERR_OK) {
+		log_error("supervisor.reload",
+			  "%s; the configuration before it stays in force",
+			  why_text(&why, ret));
+	} else {
+		log_info("supervisor.reload", "configuration read again");
+		ca_conf_apply_log(&fresh);
+		ca_conf_free(&fresh);
+		supervise_reload(s->roles_run, buf_get(&text));
+	}
+	buf_fini(&text);
+}
+
+/* ---- sockets and folders ----------------------------------------------- */
+
+static const char *
+supervisor_listen_addr(const struct supervisor *s, size_t i, char *room,
+		       size_t cap)
+{
+	switch (i) {
+	case LISTEN_GRPC:
+		return s->conf.listen_grpc;
+	case LISTEN_HTTP:
+		return s->conf.listen_http;
+	default:
+		if (s->conf.listen_admin != NULL && *s->conf.listen_admin)
+			(void)snprintf(room, cap, "unix:%s",
+				       s->conf.listen_admin);
+		else
+			(void)snprintf(room, cap, "unix:%s/admin.sock",
+				       s->conf.data_dir);
+		return room;
+	}
+}
+
+/* Sockets that systemd or the program before us left open, in our order. */
+static void
+supervisor_inherit(struct supervisor *s)
+{
+	const char *names = getenv("LISTEN_FDNAMES");
+	struct slice rest = slice_of_str(names);
+	int cnt = os_listen_fds();
+
+	for (int i = 0; i < cnt; i++) {
+		struct slice name = SLICE_NONE;
+		size_t at = (size_t)i;
+
+		if (slice_split(&rest, ':', &name)) {
+			for (size_t k = 0; k < LISTEN_CNT; k++) {
+				if (slice_is_str(name, listen_names[k] + 7))
+					at = k;
+			}
+		}
+		if (at < LISTEN_CNT && s->listen[at] < 0)
+			s->listen[at] = 3 + i;
+	}
+}
+
+static enum err
+supervisor_bind(struct supervisor *s, struct why *why)
+{
+	char room[512];
+
+	supervisor_inherit(s);
+	for (size_t i = 0; i < LISTEN_CNT; i++) {
+		const char *addr =
+			supervisor_listen_addr(s, i, room, sizeof(room));
+		enum err ret;
+
+		if (s->listen[i] >= 0 || addr == NULL || *addr == '\0')
+			continue;
+		ret = ev_bind(addr, false, 0600, why, &s->listen[i]);
+		if (ret != ERR_OK)
+			return why_prefix(why, ret, "%s", listen_names[i]);
+	}
+	return ERR_OK;
+}
+
+static enum err
+supervisor_make_dirs(struct supervisor *s, struct why *why)
+{
+	static const struct {
+		const char *leaf;
+		int role;
+	} dirs[] = {
+		{"store", ROLE_AUTHORITY},
+		{"audit", ROLE_AUTHORITY},
+		{"issuer", ROLE_SIGNER},
+	};
+	enum err ret;
+
+	ret = os_dir_make(s->conf.data_dir, 0755, (uid_t)-1, (gid_t)-1, why);
+	for (size_t i = 0; ret == ERR_OK && i < COUNT_OF(dirs); i++) {
+		const struct supervise_role *r = &s->roles[dirs[i].role];
+		char *path = ca_conf_path(&s->conf, dirs[i].leaf);
+
+		ret = os_dir_make(path, 0700, r->drop ? r->user.uid : (uid_t)-1,
+				  r->drop ? r->user.gid : (gid_t)-1, why);
+		mem_free(path);
+	}
+	return ret;
+}
+
+/* ---- roles ------------------------------------------------------------- */
+
+static char *
+supervisor_find_fetch(const struct supervisor *s)
+{
+	char self[4096];
+	ssize_t len;
+	char *path;
+
+	if (s->conf.fetch_path != NULL && *s->conf.fetch_path != '\0')
+		return mem_dup_str(s->conf.fetch_path);
+	len = readlink("/proc/self/exe", self, sizeof(self) - 1);
+	self[len < 0 ? 0 : len] = '\0';
+	if (strrchr(self, '/') != NULL)
+		*strrchr(self, '/') = '\0';
+	path = mem_printf("%s/meshcert-fetch", self);
+	if (os_file_exists(path))
+		return path;
+	mem_free(path);
+	return mem_printf("%s/../libexec/meshcert/meshcert-fetch", self);
+}
+
+static bool
+supervisor_needs_fetch(const struct supervisor *s)
+{
+	for (size_t i = 0; i < s->conf.jwt.cnt; i++) {
+		const char *url = ca_conf_get_jwt(&s->conf, i)->jwks_url;
+
+		if (url != NULL && *url != '\0')
+			return true;
+	}
+	return false;
+}
+
+static enum err
+supervisor_set_user(const struct supervisor *s, struct supervise_role *r,
+		    unsigned number, struct why *why)
+{
+	char *name;
+	enum err ret;
+
+	if (geteuid() != 0)
+		return ERR_OK;
+	name = mem_printf("%s%s", s->conf.user_prefix, r->name);
+	ret = os_user_find(name, (uid_t)s->conf.uid_base + number, &r->user);
+	if (ret != ERR_OK)
+		why_set(why, ret, "user %s for role %s", name, r->name);
+	r->drop = true;
+	mem_free(name);
+	return ret;
+}
+
+static enum err
+supervisor_plan_roles(struct supervisor *s, struct why *why)
+{
+	unsigned fronts =
+		s->conf.fronts == 0 ? os_cpu_count() : (unsigned)s->conf.fronts;
+
+	s->roles[ROLE_SIGNER] = (struct supervise_role){
+		.name = "signer", .count = 1, .has_metrics = true};
+	s->roles[ROLE_AUTHORITY] = (struct supervise_role){
+		.name = "authority", .count = 1, .has_metrics = true};
+	s->roles[ROLE_PUBLIC] =
+		(struct supervise_role){.name = "public", .count = 1};
+	s->roles[ROLE_FETCH] = (struct supervise_role){
+		.name = "fetch",
+		.count = supervisor_needs_fetch(s) ? 1 : 0,
+		.path = s->fetch_path,
+		.on_demand = true};
+	s->roles[ROLE_FRONT] =
+		(struct supervise_role){.name = "front",
+					.count = fronts > 64 ? 64 : fronts,
+					.has_metrics = true};
+	for (unsigned i = 0; i < ROLE_CNT; i++) {
+		enum err ret = supervisor_set_user(s, &s->roles[i], i, why);
+
+		if (ret != ERR_OK)
+			return ret;
+	}
+	return ERR_OK;
+}
+
+/* ---- files of others, handed over unread ------------------------------- */
+
+static void
+supervisor_give_file(struct supervisor *s, struct supervised *one,
+		     const char *role, const char *name, const char *path)
+{
+	struct why why = {0};
+	int fd;
+
+	if (os_file_open(path, &fd, &why) != ERR_OK) {
+		log_debug("supervisor.file", "%s", why.text);
+		return;
+	}
+	if (one != NULL)
+		(void)supervise_give(one, name, fd);
+	else
+		supervise_give_all(s->roles_run, role, name, fd);
+	(void)close(fd);
+}
+
+/* one NULL: to all living signers. The set ends with a descriptor that means
+ * nothing but the end, so that it is judged whole. */
+static void
+supervisor_give_issuer(struct supervisor *s, struct supervised *one)
+{
+	static const char *const files[] = {
+		"ca-cert.pem", "ca-key.pem", "cert-chain.pem", "root-cert.pem",
+		"tls.crt",     "tls.key",    "ca.crt"};
+
+	for (size_t i = 0; i < COUNT_OF(files); i++) {
+		char *path = mem_printf("%s/%s", s->conf.issuer_dir, files[i]);
+		char *name = mem_printf("issuer.%s", files[i]);
+
+		supervisor_give_file(s, one, "signer", name, path);
+		mem_free(path);
+		mem_free(name);
+	}
+	supervisor_give_file(s, one, "signer", "issuer.end", "/dev/null");
+}
+
+static void
+supervisor_give_serving(struct supervisor *s, struct supervised *one)
+{
+	supervisor_give_file(s, one, "front", "serving.cert",
+			     s->conf.serving_cert);
+	supervisor_give_file(s, one, "front", "serving.key",
+			     s->conf.serving_key);
+}
+
+static void
+supervisor_on_issuer_change(void *arg)
+{
+	supervisor_give_issuer(arg, NULL);
+}
+
+static void
+supervisor_on_serving_change(void *arg)
+{
+	supervisor_give_serving(arg, NULL);
+}
+
+static void
+supervisor_watch_dir_of(struct supervisor *s, const char *file, ev_watch_cb *cb,
+			struct ev_watch **watch)
+{
+	char *dir = mem_dup_str(file);
+	char *slash = strrchr(dir, '/');
+
+	if (slash != NULL)
+		*(slash == dir ? slash + 1 : slash) = '\0';
+	if (ev_watch_start(s->loop, slash == NULL ? "." : dir, cb, s, watch) !=
+	    ERR_OK)
+		log_warn(
+			"supervisor.watch",
+			"%s cannot be watched: changes count after SIGHUP only",
+			dir);
+	mem_free(dir);
+}
+
+static void
+supervisor_watch_files(struct supervisor *s)
+{
+	if (s->conf.issuer_kind == CA_ISSUER_FILES) {
+		char *any = mem_printf("%s/.", s->conf.issuer_dir);
+
+		supervisor_watch_dir_of(s, any, supervisor_on_issuer_change,
+					&s->issuer_watch);
+		mem_free(any);
+	}
+	if (s->conf.serving_kind == CA_SERVING_FILES)
+		supervisor_watch_dir_of(s, s->conf.serving_cert,
+					supervisor_on_serving_change,
+					&s->serving_watch);
+}
+
+/* ---- events ------------------------------------------------------------ */
+
+static void
+supervisor_on_spawn(void *arg, struct supervised *role, const char *name,
+		    unsigned index)
+{
+	struct supervisor *s = arg;
+	size_t socket = LISTEN_CNT;
+
+	(void)index;
+	if (strcmp(name, "front") == 0)
+		socket = LISTEN_GRPC;
+	else if (strcmp(name, "public") == 0)
+		socket = LISTEN_HTTP;
+	else if (strcmp(name, "authority") == 0)
+		socket = LISTEN_ADMIN;
+	if (socket < LISTEN_CNT && s->listen[socket] >= 0)
+		(void)supervise_give(role, listen_names[socket],
+				     s->listen[socket]);
+	if (strcmp(name, "signer") == 0 &&
+	    s->conf.issuer_kind == CA_ISSUER_FILES)
+		supervisor_give_issuer(s, role);
+	if (strcmp(name, "front") == 0 &&
+	    s->conf.serving_kind == CA_SERVING_FILES)
+		supervisor_give_serving(s, role);
+}
+
+/* Where we listen, for people and scripts: the ports may be the system's
+ * choice. */
+static void
+supervisor_write_addresses(struct supervisor *s)
+{
+	char *path = ca_conf_path(&s->conf, "addresses.json");
+	struct why why = {0};
+	struct buf text;
+	struct jsonw w;
+
+	buf_init(&text, 4096);
+	jsonw_init(&w, &text);
+	jsonw_object_open(&w);
+	jsonw_pair_int(&w, "pid", getpid());
+	for (size_t i = 0; i < LISTEN_CNT; i++) {
+		char addr[EV_ADDR_TEXT_MAX];
+		char room[512];
+
+		if (s->listen[i] < 0)
+			continue;
+		ev_bound_text(s->listen[i], addr);
+		jsonw_pair_str(
+			&w, listen_names[i] + 7,
+			slice_of_str(i == LISTEN_ADMIN
+					     ? supervisor_listen_addr(
+						       s, i, room, sizeof(room))
+					     : addr));
+	}
+	jsonw_object_close(&w);
+	(void)buf_put_str(&text, "\n");
+	if (os_file_write_atomic(path, buf_get(&text), 0644, &why) != ERR_OK)
+		log_warn("supervisor.addresses", "%s", why.text);
+	buf_fini(&text);
+	mem_free(path);
+}
+
+static void
+supervisor_on_ready(void *arg)
+{
+	struct supervisor *s = arg;
+	char grpc[EV_ADDR_TEXT_MAX] = "-";
+	char http[EV_ADDR_TEXT_MAX] = "-";
+
+	ev_bound_text(s->listen[LISTEN_GRPC], grpc);
+	if (s->listen[LISTEN_HTTP] >= 0)
+		ev_bound_text(s->listen[LISTEN_HTTP], http);
+	log_info("supervisor.ready", "trust_domain=%s grpc=%s http=%s data=%s",
+		 s->conf.trust_domain, grpc, http, s->conf.data_dir);
+	if (!s->was_ready)
+		os_notify("READY=1");
+	s->was_ready = true;
+}
+
+static void
+supervisor_on_stopped(void *arg)
+{
+	struct supervisor *s = arg;
+
+	ev_loop_stop(s->loop);
+}
+
+static void
+supervisor_on_signal(void *arg, int signum)
+{
+	struct supervisor *s = arg;
+
+	if (signum == SIGHUP) {
+		os_notify("RELOADING=1");
+		supervisor_reload(s);
+		if (s->conf.issuer_kind == CA_ISSUER_FILES)
+			supervisor_give_issuer(s, NULL);
+		if (s->conf.serving_kind == CA_SERVING_FILES)
+			supervisor_give_serving(s, NULL);
+		os_notify("READY=1");
+		return;
+	}
+	s->upgrade = signum == SIGUSR2;
+	log_info("supervisor.stop", "%s",
+		 s->upgrade ? "a newer program takes over" : "stopping");
+	os_notify(s->upgrade ? "RELOADING=1" : "STOPPING=1");
+	supervise_stop(s->roles_run, (uint64_t)s->conf.drain_ms);
+}
+
+/* ---- life -------------------------------------------------------------- */
+
+static enum err
+supervisor_open(struct supervisor *s, struct why *why)
+{
+	static const int signums[] = {SIGTERM, SIGINT, SIGHUP, SIGUSR2};
+	enum err ret;
+
+	s->fetch_path = supervisor_find_fetch(s);
+	if ((ret = supervisor_plan_roles(s, why)) != ERR_OK)
+		return ret;
+	if ((ret = supervisor_make_dirs(s, why)) != ERR_OK)
+		return ret;
+	if ((ret = supervisor_bind(s, why)) != ERR_OK)
+		return ret;
+	if ((ret = ev_loop_new(&s->loop)) != ERR_OK)
+		return why_set(why, ret, "event loop");
+	for (size_t i = 0; i < COUNT_OF(signums); i++) {
+		ret = ev_signal_start(s->loop, signums[i], supervisor_on_signal,
+				      s, &s->signals[i]);
+		if (ret != ERR_OK)
+			return why_set(why, ret, "signals");
+	}
+	s->opts = (struct supervise_opts){
+		.program = CA_PROGRAM,
+		.roles = s->roles,
+		.links = links,
+		.metrics = ca_metrics,
+		.metrics_reader = "public",
+		.on_spawn = supervisor_on_spawn,
+		.on_ready = supervisor_on_ready,
+		.on_stopped = supervisor_on_stopped,
+		.arg = s,
+	};
+	ret = supervise_new(s->loop, &s->opts, buf_get(&s->config_text),
+			    &s->roles_run);
+	if (ret != ERR_OK)
+		return why_set(why, ret, "roles: %s", err_text(ret));
+	supervisor_write_addresses(s);
+	supervisor_watch_files(s);
+	return supervise_start(s->roles_run, why);
+}
+
+static void
+supervisor_close(struct supervisor *s)
+{
+	ev_watch_cancel(&s->issuer_watch);
+	ev_watch_cancel(&s->serving_watch);
+	for (size_t i = 0; i < COUNT_OF(s->signals); i++)
+		ev_signal_cancel(&s->signals[i]);
+	supervise_free(s->roles_run);
+	s->roles_run = NULL;
+}
+
+/* The same process id, the same sockets, the program that now stands at our
+ * path. */
+static int
+supervisor_exec(struct supervisor *s)
+{
+	const char *args_room[64 * 2 + 8];
+	size_t argc = 0;
+	char cnt[16];
+	char pid[16];
+	char self[4096];
+	ssize_t len;
+
+	len = readlink("/proc/self/exe", self, sizeof(self) - 1);
+	if (len <= 0)
+		return 1;
+	self[len] = '\0';
+	/* A replaced file is shown with this behind its name. */
+	if (slice_has_suffix(slice_of_str(self), " (deleted)"))
+		self[len - 10] = '\0';
+	for (int i = 0; i < LISTEN_CNT; i++) {
+		/* Numbers from 3 on, in our order; all were opened early and
+		 * lie above them. */
+		if (s->listen[i] < 0 || dup2(s->listen[i], 100 + i) < 0)
+			return 1;
+	}
+	for (int i = 0; i < LISTEN_CNT; i++) {
+		if (dup2(100 + i, 3 + i) < 0)
+			return 1;
+	}
+	os_close_from(3 + LISTEN_CNT);
+	(void)snprintf(cnt, sizeof(cnt), "%d", LISTEN_CNT);
+	(void)snprintf(pid, sizeof(pid), "%d", (int)getpid());
+	(void)setenv("LISTEN_FDS", cnt, 1);
+	(void)setenv("LISTEN_PID", pid, 1);
+	(void)setenv("LISTEN_FDNAMES", "grpc:http:admin", 1);
+	args_room[argc++] = CA_PROGRAM;
+	if (s->args->config != NULL) {
+		args_room[argc++] = "--config";
+		args_room[argc++] = s->args->config;
+	}
+	for (const char *const *set = s->args->set; *set != NULL; set++) {
+		args_room[argc++] = "--set";
+		args_room[argc++] = *set;
+	}
+	args_room[argc] = NULL;
+	(void)execv(self, (char *const *)(uintptr_t)args_room);
+	log_error("supervisor.upgrade", "%s could not be started", self);
+	return 1;
+}
+
+static int
+supervisor_print(struct supervisor *s)
+{
+	struct buf text;
+
+	if (s->args->print_config) {
+		buf_init(&text, CONFIG_MAX);
+		(void)conf_print(ca_conf_keys, &s->conf, &text);
+		(void)fwrite(buf_get(&text).p, 1, buf_len(&text), stdout);
+		buf_fini(&text);
+	} else {
+		(void)printf("%s: the configuration is good\n", CA_PROGRAM);
+	}
+	return 0;
+}
+
+int
+ca_supervisor_main(const struct ca_args *args)
+{
+	struct supervisor *s = MEM_NEW(struct supervisor);
+	struct why why = {0};
+	enum err ret;
+
+	s->args = args;
+	for (size_t i = 0; i < LISTEN_CNT; i++)
+		s->listen[i] = -1;
+	log_init(CA_PROGRAM, "supervisor");
+	buf_init(&s->config_text, CONFIG_MAX);
+	ret = supervisor_load(s, &s->config_text, &s->conf, &why);
+	if (ret != ERR_OK) {
+		log_error("supervisor.config", "%s", why_text(&why, ret));
+		return 2;
+	}
+	if (args->check || args->print_config)
+		return supervisor_print(s);
+	secret_process_init();
+	ca_conf_apply_log(&s->conf);
+	log_info("supervisor.start", "version=%s crypto=\"%s\" pid=%d",
+		 VERSION_TEXT, crypto_library_version(), (int)getpid());
+	if ((ret = supervisor_open(s, &why)) != ERR_OK) {
+		log_error("supervisor.start", "%s", why_text(&why, ret));
+		return 1;
+	}
+	ev_loop_run(s->loop);
+	supervisor_close(s);
+	return s->upgrade ? supervisor_exec(s) : s->exit_code;
+}
