@@ -109,28 +109,16 @@ class Demo:
             env={"SECRET_TTL": f"{self.args.life}s",
                  "ECC_SIGNATURE_ALGORITHM": "ECDSA"}).start()
 
-    def start_envoy(self, side, upstream, **tls):
-        config = envoy.bootstrap(f"envoy-{side}", self.agents[side].socket,
-                                 self.folder / f"envoy-{side}.access",
-                                 upstream, **tls)
-        self.envoys[side] = envoy.Envoy(self.procs, self.folder,
-                                        f"envoy-{side}", config)
-        return self.envoys[side]
-
     def start(self, backend_port):
         self.start_authority()
         since = time.monotonic()
         for side in SIDES:
             self.start_agent(side)
-        server = self.start_envoy(
-            "server", ("127.0.0.1", backend_port),
-            inbound_tls=envoy.server_tls([{"exact": spiffe_id("client")}]))
-        server.await_ready()
-        client = self.start_envoy(
-            "client", ("127.0.0.1", server.port()),
-            outbound_tls=envoy.client_tls([{"exact": spiffe_id("server")}]))
-        client.await_ready()
-        self.port = client.port()
+        self.envoys = envoy.start_pair(
+            self.procs, self.folder,
+            {side: self.agents[side].socket for side in SIDES},
+            {side: spiffe_id(side) for side in SIDES}, backend_port)
+        self.port = self.envoys["client"].port()
         self.steps.add("both Envoys have their certificates", since)
         since = time.monotonic()
         status, text = net.get(f"http://127.0.0.1:{self.port}/hello")

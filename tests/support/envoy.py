@@ -194,3 +194,20 @@ class Envoy:
                 if ": " in line)
         return {name: int(value) for name, value in rows
                 if value.lstrip("-").isdigit()}
+
+
+def start_pair(procs, folder, sockets, ids, backend_port):
+    """{"client": Envoy, "server": Envoy}: HTTP into the client's port goes
+    over mutual TLS to the server's and on to the backend. sockets, ids: the
+    SDS socket and SPIFFE ID of each side."""
+    tls = {"server": {"inbound_tls": server_tls([{"exact": ids["client"]}])},
+           "client": {"outbound_tls": client_tls([{"exact":
+                                                   ids["server"]}])}}
+    pair, upstream = {}, ("127.0.0.1", backend_port)
+    for side in ("server", "client"):
+        config = bootstrap(f"envoy-{side}", sockets[side],
+                           pathlib.Path(folder) / f"envoy-{side}.access",
+                           upstream, **tls[side])
+        pair[side] = Envoy(procs, folder, f"envoy-{side}", config)
+        upstream = ("127.0.0.1", pair[side].await_ready().port())
+    return pair

@@ -1,6 +1,7 @@
 """Keys, CSRs and authorities for tests, made with Python's cryptography:
 an implementation that shares nothing with ours."""
 
+import base64
 import datetime
 import pathlib
 
@@ -72,6 +73,15 @@ def new_csr(key, uris=(), dns=(), subject=()):
                                         critical=True)
     return builder.sign(key, hash_for(key)) \
         .public_bytes(serialization.Encoding.PEM).decode()
+
+
+def spoiled(csr):
+    """The same CSR with its signature's last bit changed."""
+    raw = bytearray(base64.b64decode("".join(csr.splitlines()[1:-1])))
+    raw[-1] ^= 1
+    return ("-----BEGIN CERTIFICATE REQUEST-----\n" +
+            base64.encodebytes(bytes(raw)).decode() +
+            "-----END CERTIFICATE REQUEST-----\n")
 
 
 def _usage(**on):

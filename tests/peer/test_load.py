@@ -1,0 +1,43 @@
+"""The load tools, for a moment: Go's gRPC and TLS against our programs."""
+
+import json
+import subprocess
+
+import pytest
+from support.meshcert import Agent
+from support.process import until
+
+
+def run(command):
+    done = subprocess.run([str(word) for word in command],
+                          stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
+                          stderr=subprocess.PIPE, text=True, check=False,
+                          timeout=120)
+    assert done.returncode == 0, done.stderr
+    return json.loads(done.stdout.splitlines()[-1])
+
+
+@pytest.mark.parametrize("more", [[], ["-new-conn"],
+                                  ["-csr-key", "rsa2048", "-pool", "4"]],
+                         ids=["long-lived", "new-connections", "rsa"])
+def test_the_authority_answers_each_of_many_requests(folders, folder, ours,
+                                                     more):
+    token, root = folder / "token", folder / "root.pem"
+    token.write_text(ours.issuer.token("default", "default"))
+    root.write_text(ours.root_pem())
+    figures = run([folders["tools"] / "createcert", "-addr", ours.target,
+                   "-ca", root, "-token", token, "-d", "2s", "-warmup",
+                   "100ms", "-verify-every", "1", *more])
+    assert figures["certs"] > 100
+    assert (figures["errors"], figures["bad"]) == (0, 0)
+
+
+def test_the_agent_answers_each_of_many_fetches(procs, folders, folder,
+                                                build, ours):
+    agent = Agent(procs, folder, build, ours.target, ours.root_pem(),
+                  ours.issuer.token()).start()
+    until(agent.socket.exists, "its socket was there", alive=agent.process)
+    figures = run([folders["tools"] / "sdsload", "-mode", "fetch",
+                   "-socket", agent.socket, "-d", "2s"])
+    assert figures["fetches"] > 100
+    assert figures["errors"] == 0
