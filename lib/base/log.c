@@ -95,21 +95,34 @@ log_level_parse(struct slice text, enum log_level *out)
 	return ERR_SYNTAX;
 }
 
+static bool
+log_is_plain(uint8_t c)
+{
+	return c >= 0x20 && c < 0x7f && c != '\\';
+}
+
 /* Anything that is not printable ASCII is escaped: the reader is a terminal. */
 static void
 log_put_escaped(struct buf *out, struct slice text)
 {
-	for (size_t i = 0; i < text.len; i++) {
-		uint8_t c = text.p[i];
+	while (text.len > 0) {
+		size_t plain = 0;
+		uint8_t c;
 
-		if (c >= 0x20 && c < 0x7f && c != '\\')
-			(void)buf_put_u8(out, c);
-		else if (c == '\n')
+		while (plain < text.len && log_is_plain(text.p[plain]))
+			plain++;
+		(void)buf_put(out, slice_sub(text, 0, plain));
+		text = slice_sub(text, plain, text.len);
+		if (text.len == 0)
+			break;
+		c = text.p[0];
+		if (c == '\n')
 			(void)buf_put_str(out, "\\n");
 		else if (c == '\\')
 			(void)buf_put_str(out, "\\\\");
 		else
 			(void)buf_printf(out, "\\x%02x", c);
+		text = slice_sub(text, 1, text.len);
 	}
 }
 

@@ -45,12 +45,13 @@ loop_on_prepare(uv_prepare_t *h)
 enum err
 ev_loop_new(struct ev_loop **out)
 {
+	const struct sigaction ignore = {.sa_handler = SIG_IGN};
 	struct ev_loop *loop;
 	int r;
 
 	*out = NULL;
 	/* A write to a closed socket is an error code, not a signal. */
-	(void)signal(SIGPIPE, SIG_IGN);
+	(void)sigaction(SIGPIPE, &ignore, NULL);
 	loop = MEM_NEW(struct ev_loop);
 	if ((r = uv_loop_init(&loop->uv)) != 0) {
 		mem_free(loop);

@@ -69,6 +69,7 @@ resolve_in_child(const char *host, struct resolve_result *res)
 NORETURN static void
 resolve_child_main(const char *host, int out)
 {
+	const struct sigaction normal = {.sa_handler = SIG_DFL};
 	struct resolve_result res;
 	sigset_t none;
 	ssize_t n;
@@ -77,7 +78,7 @@ resolve_child_main(const char *host, int out)
 	(void)prctl(PR_SET_PDEATHSIG, SIGKILL);
 	/* libuv's handlers would write into the parent's pipe. */
 	for (int sig = 1; sig < NSIG; sig++)
-		(void)signal(sig, SIG_DFL);
+		(void)sigaction(sig, &normal, NULL);
 	(void)sigemptyset(&none);
 	(void)sigprocmask(SIG_SETMASK, &none, NULL);
 	if (out != 3 && dup2(out, 3) != 3)

@@ -42,7 +42,8 @@ struct ipc_limits {
 	bool want_fds;
 };
 
-/* Takes over fd, also when it fails. name is for the log ("front.0-authority"), copied. */
+/* Takes over fd, also when it fails. name is for the log ("front.0-authority"),
+ * copied. */
 MUST_USE enum err ipc_new(struct ev_loop *loop, int fd, const char *name,
 			  const struct ipc_limits *limits,
 			  const struct ipc_cbs *cbs, void *arg,
