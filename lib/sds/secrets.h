@@ -91,6 +91,7 @@ typedef bool sds_resolve_cb(void *arg, const char *name);
 /* Nobody asks for a resolved name any more. May be NULL. */
 typedef void sds_release_cb(void *arg, const char *name);
 
+/* An empty table. The callbacks get arg. */
 struct sds_secrets *sds_secrets_new(sds_resolve_cb *resolve,
 				    sds_release_cb *release, void *arg);
 void sds_secrets_free(struct sds_secrets *t);
