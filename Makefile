@@ -130,12 +130,11 @@ $(B)/fuzz/%: tests/fuzz/%.c tests/fuzz/driver.c $(LIB)
 	@mkdir -p $(@D)
 	$(CC) $(ALL_CFLAGS) -Itests/fuzz $(LINK_FLAGS) -o $@ $< tests/fuzz/driver.c $(LIB) $(LIBS)
 
-# libFuzzer: its own variant, clang with sanitizers.
-FUZZ_B := build/fuzz
-$(FUZZ_B)/%: tests/fuzz/%.c $(LIB_C) $(GEN_C) | $(AWSLC)/ok
+# libFuzzer: a variant of its own, see the target fuzz.
+FUZZ_SAN := address,undefined,fuzzer-no-link
+$(B)/libfuzzer/%: tests/fuzz/%.c $(LIB)
 	@mkdir -p $(@D)
-	clang $(filter-out -MMD -MP -D_FORTIFY_SOURCE=3 -U_FORTIFY_SOURCE $(WARN),$(ALL_CFLAGS)) -O1 -fsanitize=fuzzer,address,undefined \
-		-fno-sanitize-recover=all -Itests/fuzz -o $@ $< $(LIB_C) $(GEN_C) $(LIBS)
+	$(CC) $(ALL_CFLAGS) -fsanitize=fuzzer -Itests/fuzz $(LINK_FLAGS) -o $@ $< $(LIB) $(LIBS)
 
 # ---- targets ----------------------------------------------------------
 demo: deps ## two Envoys, mutual TLS, rotation under load, in a minute or two
@@ -150,10 +149,10 @@ unit-bins: $(UNIT) $(FUZZ_SHORT)
 unit: unit-bins ## unit tests and the short fuzz run only
 	@$(VENV)/bin/python tools/run-tests --build $(B) --venv $(VENV) unit fuzz
 
-fuzz-bins: $(FUZZ_C:tests/fuzz/%.c=$(FUZZ_B)/%)
+fuzz-bins: $(FUZZ_C:tests/fuzz/%.c=$(B)/libfuzzer/%)
 fuzz: deps ## libFuzzer, FUZZ_SECONDS (60) for each target
-	@$(MAKE) --no-print-directory fuzz-bins
-	@tools/run-fuzz $(FUZZ_B) $(or $(FUZZ_SECONDS),60)
+	@$(MAKE) --no-print-directory CC=clang SAN=$(FUZZ_SAN) fuzz-bins
+	@tools/run-fuzz build/clang-$(subst $(comma),-,$(FUZZ_SAN))/libfuzzer $(or $(FUZZ_SECONDS),60)
 
 peers: deps ## tests with real peers that must be compiled (cached)
 	@$(MAKE) --no-print-directory all
