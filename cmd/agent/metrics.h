@@ -1,0 +1,41 @@
+/* metrics.h - what meshcert-agent counts. The table is in metrics.c; the names
+ * that Istio's agent has are kept. */
+#ifndef AGENT_METRICS_H
+#define AGENT_METRICS_H
+
+#include "base/err.h"
+#include "base/metric.h"
+
+enum agent_metric {
+	/* Istio's names */
+	AM_OUTGOING = 0,       /* label: 0, csr */
+	AM_OUTGOING_FAILED,    /* label: 0, csr */
+	AM_OUTGOING_RETRIES,   /* label: 0, csr */
+	AM_OUTGOING_LATENCY,   /* milliseconds, sum; label: 0, csr */
+	AM_FILE_WATCH_FAILED,  /* a file could not be watched */
+	AM_FILE_SECRET_FAILED, /* a file certificate could not be used */
+	AM_SCRAPES,
+	/* ours */
+	AM_ISSUED,        /* certificates put in place */
+	AM_REFUSED,       /* answers of the CA that were not good */
+	AM_REQUEST_CAUSE, /* failed requests; label: enum err */
+	AM_REQUEST_TIME,  /* histogram: CSR to answer */
+	AM_CERT_EXPIRY_TIMESTAMP,
+	AM_ROOT_EXPIRY_TIMESTAMP,
+	AM_RENEW_TIMESTAMP, /* when the next renewal is planned */
+	AM_SDS_STREAMS,     /* open */
+	AM_SDS_PUSHES,
+	AM_SDS_NACKS,
+	AM_WORKLOAD_STREAMS, /* open */
+	AM_PEERS_REFUSED,    /* connections by users that are not allowed */
+	AM_OUTPUT_WRITES,
+	AM_OUTPUT_FAILED,
+	AM_CNT
+};
+
+extern const struct metric agent_metrics[];
+
+/* The label of AM_REQUEST_CAUSE. */
+unsigned agent_metric_cause(enum err e);
+
+#endif
