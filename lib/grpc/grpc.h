@@ -134,6 +134,8 @@ enum err grpc_client_feed(struct grpc_client *g, struct slice bytes,
 bool grpc_client_take_output(struct grpc_client *g, struct buf *out,
 			     size_t max);
 bool grpc_client_wants_write(const struct grpc_client *g);
+/* The connection has ended and everything is written. */
+bool grpc_client_is_finished(const struct grpc_client *g);
 /* The server said GOAWAY or the streams ran out: make a new connection. */
 bool grpc_client_is_usable(const struct grpc_client *g);
 void grpc_client_shutdown(struct grpc_client *g);

@@ -422,6 +422,12 @@ grpc_client_is_usable(const struct grpc_client *g)
 	return !g->goaway && !g->freeing && !g->failed && h2_can_request(g->h2);
 }
 
+bool
+grpc_client_is_finished(const struct grpc_client *g)
+{
+	return h2_is_finished(g->h2);
+}
+
 void
 grpc_client_shutdown(struct grpc_client *g)
 {

@@ -3,6 +3,8 @@
  * the caller's depth_max. */
 #include "grpc/pbscan.h"
 
+#include "base/utf8.h"
+
 enum {
 	VARINT_MAX = 10 /* bytes */
 };
@@ -109,54 +111,24 @@ pbscan_find(struct slice in, uint32_t number, enum pbscan_wire wire,
 	return found ? ERR_OK : ERR_NOT_FOUND;
 }
 
-/* How many bytes follow the first one of a UTF-8 sequence, and the range of
- * the second (RFC 3629 section 4); false: not a first byte. */
-static bool
-utf8_lead(uint8_t c, size_t *more, uint8_t *lo, uint8_t *hi)
-{
-	*lo = 0x80;
-	*hi = 0xbf;
-	if (c >= 0xc2 && c <= 0xdf) {
-		*more = 1;
-		return true;
-	}
-	if (c >= 0xe0 && c <= 0xef) {
-		*more = 2;
-		*lo = c == 0xe0 ? 0xa0 : 0x80;
-		*hi = c == 0xed ? 0x9f : 0xbf;
-		return true;
-	}
-	if (c >= 0xf0 && c <= 0xf4) {
-		*more = 3;
-		*lo = c == 0xf0 ? 0x90 : 0x80;
-		*hi = c == 0xf4 ? 0x8f : 0xbf;
-		return true;
-	}
-	return false;
-}
-
 static bool
 is_c_utf8(struct slice s)
 {
 	size_t i = 0;
-	size_t more;
-	uint8_t lo;
-	uint8_t hi;
+	size_t n;
+	uint32_t cp;
 
 	while (i < s.len) {
-		if (s.p[i] > 0 && s.p[i] < 0x80) {
+		if (s.p[i] == 0)
+			return false;
+		if (s.p[i] < 0x80) {
 			i++;
 			continue;
 		}
-		if (!utf8_lead(s.p[i], &more, &lo, &hi) || s.len - i <= more)
+		n = utf8_get(slice_sub(s, i, s.len), &cp);
+		if (n == 0)
 			return false;
-		if (s.p[i + 1] < lo || s.p[i + 1] > hi)
-			return false;
-		for (size_t k = 2; k <= more; k++) {
-			if ((s.p[i + k] & 0xc0) != 0x80)
-				return false;
-		}
-		i += more + 1;
+		i += n;
 	}
 	return true;
 }

@@ -59,12 +59,14 @@ struct dial_opts {
 	const char *server_name; /* TLS: as tls_conn_new */
 	struct h2_limits limits;
 	uint64_t timeout_ms; /* to be ready */
-	/* Exactly one of: ready, or closed. Then closed once when it ends. */
+	/* Exactly one of: ready, or closed. Then closed once when it ends. In
+	 * on_close the object is gone: clear the pointer to it. Requests that
+	 * were under way have ended before. */
 	void (*on_ready)(void *arg, struct dial_conn *c);
 	void (*on_close)(void *arg, enum err e, const char *detail);
 	void *arg;
 };
-/* opts' strings are copied. */
+/* opts' strings are copied; tls must outlive the connecting. */
 MUST_USE enum err dial_start(struct ev_loop *loop, const struct dial_opts *opts,
 			     struct dial_conn **out);
 struct grpc_client *dial_get_client(struct dial_conn *c);

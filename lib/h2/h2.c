@@ -75,6 +75,22 @@ session_new(struct h2 *h)
 	return rv == 0 ? ERR_OK : h2_err_of(rv);
 }
 
+/* nghttp2 puts the client's magic into the frame buffer when it makes the
+ * session. The buffer is shared (h2_frame_mem.c): take it out at once. */
+static enum err
+magic_take(struct h2 *h)
+{
+	const uint8_t *p;
+	ssize_t n;
+
+	if (h->server)
+		return ERR_OK;
+	n = nghttp2_session_mem_send(h->ng, &p);
+	if (n < 0)
+		return h2_err_of(n);
+	return buf_put(&h->spill, slice_of(p, (size_t)n));
+}
+
 static enum err
 settings_send(struct h2 *h)
 {
@@ -128,6 +144,8 @@ h2_new(bool server, const struct h2_limits *limits, const struct h2_cbs *cbs,
 	h->arg = arg;
 	buf_init(&h->spill, SIZE_MAX / 2);
 	if ((ret = session_new(h)) != ERR_OK)
+		goto out;
+	if ((ret = magic_take(h)) != ERR_OK)
 		goto out;
 	if ((ret = settings_send(h)) != ERR_OK)
 		goto out;

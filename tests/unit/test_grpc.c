@@ -563,6 +563,39 @@ output_is_taken_in_small_pieces_without_loss(void **state UNUSED)
 	pair_close(&p);
 }
 
+/* All sessions of a thread share a frame buffer: nothing of one may show up in
+ * the output of another, however they take turns. */
+static void
+sessions_that_take_turns_do_not_mix(void **state UNUSED)
+{
+	struct pair p[5];
+	struct got got[COUNT_OF(p)] = {0};
+	bool any = true;
+	char text[16];
+
+	for (size_t i = 0; i < COUNT_OF(p); i++) {
+		pair_open(&p[i], &limits);
+		p[i].chunk = 3 + 7 * i;
+	}
+	for (size_t i = 0; i < COUNT_OF(p); i++) {
+		(void)snprintf(text, sizeof(text), "pair %zu", i);
+		(void)start(&p[i], "/t.T/Echo", text, true, &got[i]);
+	}
+	while (any) {
+		any = false;
+		for (size_t i = 0; i < COUNT_OF(p); i++)
+			any = carry_up(&p[i]) || any;
+		for (size_t i = 0; i < COUNT_OF(p); i++)
+			any = carry_down(&p[i]) || any;
+	}
+	for (size_t i = 0; i < COUNT_OF(p); i++) {
+		(void)snprintf(text, sizeof(text), "pair %zu!", i);
+		assert_string_equal(got[i].message, text);
+		assert_int_equal(got[i].status, GRPC_OK);
+		pair_close(&p[i]);
+	}
+}
+
 static void
 shutdown_lets_calls_end_and_refuses_new_ones(void **state UNUSED)
 {
@@ -773,6 +806,7 @@ main(void)
 		cmocka_unit_test(
 			slow_reader_makes_the_server_busy_and_drains_later),
 		cmocka_unit_test(output_is_taken_in_small_pieces_without_loss),
+		cmocka_unit_test(sessions_that_take_turns_do_not_mix),
 		cmocka_unit_test(shutdown_lets_calls_end_and_refuses_new_ones),
 		cmocka_unit_test(freed_connections_end_their_calls_once),
 		cmocka_unit_test(too_many_headers_are_answered_with_http_431),
