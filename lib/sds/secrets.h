@@ -120,6 +120,12 @@ struct sds_watch {
 /* ERR_NOT_FOUND: no such name is served here. */
 MUST_USE enum err sds_watch_start(struct sds_secrets *t, const char *name,
 				  struct sds_watch *w);
+/* The same for a name that nobody serves (after sds_watch_start said so): the
+ * callback comes if it appears in the table. */
+void sds_watch_remember(struct sds_secrets *t, const char *name,
+			struct sds_watch *w);
+/* The name of a watch that was started; borrowed until the cancel. */
+const char *sds_watch_get_name(const struct sds_watch *w);
 void sds_watch_cancel(struct sds_watch *w);
 
 #endif
