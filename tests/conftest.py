@@ -10,7 +10,9 @@ import pytest
 
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent))
 
-from support.process import Processes  # noqa: E402 (the path comes first)
+from support import tokens  # noqa: E402 (the path comes first)
+from support.meshcert import Authority  # noqa: E402
+from support.process import Processes  # noqa: E402
 
 
 @pytest.fixture(scope="session")
@@ -37,6 +39,21 @@ def procs(folder, request):
     with Processes(folder) as every:
         request.node.meshcert_processes = every
         yield every
+
+
+@pytest.fixture
+def ours(procs, folder, build):
+    """A running meshcert-ca, which trusts the tokens of its .issuer."""
+    issuer = tokens.Issuer("RS256")
+    one = Authority(procs, folder, build, issuer=issuer)
+    one.issuer = issuer
+    return one.start()
+
+
+@pytest.fixture
+def authority(ours):
+    """In tests/peer: Istio's, too."""
+    return ours
 
 
 @pytest.hookimpl(hookwrapper=True)

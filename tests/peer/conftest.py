@@ -10,8 +10,10 @@ import pytest
 HERE = pathlib.Path(__file__).resolve().parent
 sys.path.insert(0, str(HERE.parent))
 
-from support import istio, tokens  # noqa: E402 (the path comes first)
-from support.meshcert import Authority  # noqa: E402
+from support import istio  # noqa: E402 (the path comes first)
+
+# What tests/flow asks of our authority is asked of Istio's, too.
+pytest.register_assert_rewrite("flow.test_authority_answers")
 
 
 @pytest.fixture(scope="session", autouse=True)
@@ -23,15 +25,6 @@ def folders():
     found = dict(line.split("=", 1) for line in out.split())
     os.environ["MESHCERT_PEERS_ISTIO"] = found["istio"]
     return {name: pathlib.Path(path) for name, path in found.items()}
-
-
-@pytest.fixture
-def ours(procs, folder, build):
-    """meshcert-ca, which trusts the tokens of its .issuer."""
-    issuer = tokens.Issuer("RS256")
-    authority = Authority(procs, folder, build, issuer=issuer)
-    authority.issuer = issuer
-    return authority.start()
 
 
 @pytest.fixture

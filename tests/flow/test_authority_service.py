@@ -1,0 +1,86 @@
+"""The authority as a service: health, deadlines, its HTTP port, its stop."""
+
+import os
+import signal
+import threading
+
+import grpc
+import pytest
+from support import net, pki, rpc
+from support.process import until
+
+
+def request(ours, channel, **more):
+    return rpc.create_certificate(
+        channel, pki.new_csr(pki.new_key()),
+        token=ours.issuer.token("shop", "cart"), **more)
+
+
+def test_health_is_told_to_anyone(ours):
+    with ours.channel() as channel:
+        assert rpc.health(channel) == "SERVING"
+
+
+def test_health_of_an_unknown_service_is_not_found(ours):
+    with ours.channel() as channel, \
+            pytest.raises(grpc.RpcError) as caught:
+        rpc.health(channel, "no.such.Service")
+    assert caught.value.code() == grpc.StatusCode.NOT_FOUND
+
+
+def test_a_deadline_in_the_past_is_answered_as_such(ours):
+    """grpcio does not send such a call; the header alone says so."""
+    with ours.channel() as channel:
+        assert len(request(ours, channel)) == 2
+        with pytest.raises(grpc.RpcError) as caught:
+            request(ours, channel, timeout=0.000001)
+        assert caught.value.code() == grpc.StatusCode.DEADLINE_EXCEEDED
+        assert len(request(ours, channel)) == 2
+
+
+def test_a_message_above_the_limit_is_refused_and_the_rest_goes_on(ours):
+    with ours.channel() as channel:
+        with pytest.raises(grpc.RpcError) as caught:
+            rpc.create_certificate(channel, "x" * (8 << 20),
+                                   token=ours.issuer.token())
+        assert caught.value.code() == grpc.StatusCode.RESOURCE_EXHAUSTED
+        assert len(request(ours, channel)) == 2
+
+
+def test_the_http_port_tells_its_state_and_counts(ours):
+    assert net.get(ours.http + "/healthz")[0] == 200
+    assert net.get(ours.http + "/ready")[0] == 200
+    assert "AWS-LC" in net.get(ours.http + "/version")[1]
+    name = "citadel_server_success_cert_issuance_count"
+    before = net.metric(ours.metrics(), name) or 0
+    with ours.channel() as channel:
+        for _ in range(3):
+            request(ours, channel)
+    assert net.metric(ours.metrics(), name) == before + 3
+
+
+def test_a_stop_ends_every_process_and_loses_no_accepted_request(ours):
+    roles = [pid for pids in ours.roles().values() for pid in pids]
+    assert roles
+    answers, refused = [], []
+
+    def ask_until_refused():
+        with ours.channel() as channel:
+            while True:
+                try:
+                    answers.append(request(ours, channel))
+                except grpc.RpcError as why:
+                    refused.append(why.code())
+                    return
+    clients = [threading.Thread(target=ask_until_refused) for _ in range(4)]
+    for one in clients:
+        one.start()
+    until(lambda: len(answers) >= 20 or refused, "20 answers had come")
+    ours.process.signal(signal.SIGTERM)
+    assert ours.process.wait() == 0
+    for one in clients:
+        one.join(20)
+    # Not one call was cut off in its midst: a call that was not accepted
+    # says that it may be sent again.
+    assert set(refused) == {grpc.StatusCode.UNAVAILABLE}
+    assert not [pid for pid in roles if os.path.exists(f"/proc/{pid}")]
