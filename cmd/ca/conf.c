@@ -231,8 +231,8 @@ const struct conf_key ca_conf_keys[] = {
 	{.name = "serving.names",
 	 .type = CONF_LIST,
 	 .offset = AT(serving_names),
-	 .deflt = "istiod.istio-system.svc istiod-remote.istio-system.svc "
-		  "istio-pilot.istio-system.svc meshcert-ca localhost",
+	 .deflt = "istiod.istio-system.svc, istiod-remote.istio-system.svc, "
+		  "istio-pilot.istio-system.svc, meshcert-ca, localhost",
 	 .help = "DNS names and IP addresses in the authority's own "
 		 "certificate."},
 	{.name = "serving.ttl",
@@ -294,7 +294,7 @@ const struct conf_key ca_conf_keys[] = {
 	{.name = "auth.order",
 	 .type = CONF_LIST,
 	 .offset = AT(auth_order),
-	 .deflt = "client_cert jwt join_token",
+	 .deflt = "client_cert, jwt, join_token",
 	 .help = "Authenticators, tried in this order: client_cert, jwt, "
 		 "join_token."},
 	{.name = "auth.jwt",
