@@ -40,7 +40,9 @@ uint64_t pki_bundle_get_generation(const struct pki_bundle *b);
 /* All anchors as PEM, in order; borrowed while the bundle lives. */
 struct slice pki_bundle_get_pem(const struct pki_bundle *b);
 
-/* -- rules; each can be a warning for foreign chains */
+/* -- rules; each can be a warning for foreign chains. Anchors are exempt but
+ * for key size, name constraints and DNS names. With CHAIN_ANY and without
+ * spiffe chain[0] may be a CA: the chain of a CA is checked that way. */
 enum chain_rule {
 	CHAIN_RULE_SIG_ALG = 0,
 	CHAIN_RULE_KEY_SIZE,
