@@ -1,6 +1,7 @@
 """Our own programs, started as a user would: a configuration file, an
 environment, a folder."""
 
+import json
 import os
 import pathlib
 
@@ -34,12 +35,10 @@ class Authority:
         self.folder.mkdir(exist_ok=True)
         self.data = self.folder / "data"
         self.binary = pathlib.Path(build) / "meshcert-ca"
-        self.grpc_port, self.http_port = net.free_port(), net.free_port()
-        self.target = f"127.0.0.1:{self.grpc_port}"
-        self.http = f"http://127.0.0.1:{self.http_port}"
+        self.target = self.http = None
         self.config = {"data_dir": str(self.data),
-                       "listen.grpc": self.target,
-                       "listen.http": f"127.0.0.1:{self.http_port}"}
+                       "listen.grpc": "127.0.0.1:0",
+                       "listen.http": "127.0.0.1:0"}
         if issuer is not None:
             self.config["auth.jwt"] = [self.jwt_row(issuer)]
         self.config.update(config or {})
@@ -64,6 +63,15 @@ class Authority:
         return self
 
     def await_ready(self, seconds=20):
+        """Also learns the ports that the system chose, and keeps them for
+        the next start."""
+        addresses = self.data / "addresses.json"
+        process.until(addresses.exists, "addresses.json was written",
+                      seconds, self.process)
+        found = json.loads(addresses.read_text())
+        self.target, self.http = found["grpc"], "http://" + found["http"]
+        self.config["listen.grpc"] = found["grpc"]
+        self.config["listen.http"] = found["http"]
         net.await_ok(self.http + "/ready", seconds, self.process)
 
     def stop(self):
@@ -73,7 +81,9 @@ class Authority:
         return process.roles_of(self.process.pid)
 
     def root_pem(self):
-        return (self.data / "root-cert.pem").read_text()
+        """What its callers trust."""
+        folder = self.config.get("issuer.dir", self.data / "issuer")
+        return (pathlib.Path(folder) / "root-cert.pem").read_text()
 
     def channel(self, **more):
         return rpc.tls_channel(self.target, self.root_pem(), SERVING_NAME,
