@@ -48,7 +48,8 @@ struct grpc_method {
 	const char *path;   /* "/package.Service/Method" */
 	size_t request_max; /* bytes of one message; longer is
 			       RESOURCE_EXHAUSTED */
-	/* Headers have come. A method may refuse by grpc_call_finish. */
+	/* Headers have come. A method may refuse by grpc_call_finish. May be
+	 * NULL. */
 	void (*on_open)(void *app, struct grpc_call *call);
 	/* One whole message, borrowed for the call. */
 	void (*on_message)(void *app, struct grpc_call *call,

@@ -393,7 +393,8 @@ on_headers(void *arg, struct h2_stream *s, const struct h2_header *headers,
 		set_deadline(c, ms);
 	c->headers = headers;
 	c->header_cnt = cnt;
-	m->on_open(g->app, c);
+	if (m->on_open != NULL)
+		m->on_open(g->app, c);
 	c->headers = NULL;
 	c->header_cnt = 0;
 	return ERR_OK;

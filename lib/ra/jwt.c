@@ -125,20 +125,20 @@ ra_tokens_add(struct ra_tokens *t, const uint8_t *hash, struct wall expires,
 	row->caller = mem_dup_str(r->caller);
 }
 
-/* Namespace and service account: from the claims of projected tokens, else
- * from the subject system:serviceaccount:NS:SA of older ones. */
+/* The subject system:serviceaccount:NS:SA says who it is, as Istio has it.
+ * Projected tokens say it again in a claim of their own: an issuer that lets
+ * somebody choose one of the two must not give away the other. */
 static enum err
 ra_jwt_k8s_names(const struct json *claims, struct slice *ns, struct slice *sa,
 		 struct why *why)
 {
 	struct slice sub = json_str(json_get(claims, "sub"));
+	struct slice claim_ns =
+		json_str(json_get_path(claims, "'kubernetes.io'.namespace"));
+	struct slice claim_sa = json_str(
+		json_get_path(claims, "'kubernetes.io'.serviceaccount.name"));
 	struct slice part;
 
-	*ns = json_str(json_get_path(claims, "'kubernetes.io'.namespace"));
-	*sa = json_str(
-		json_get_path(claims, "'kubernetes.io'.serviceaccount.name"));
-	if (ns->len > 0 && sa->len > 0)
-		return ERR_OK;
 	if (!slice_has_prefix(sub, "system:serviceaccount:"))
 		return why_set(
 			why, ERR_MISMATCH,
@@ -148,6 +148,11 @@ ra_jwt_k8s_names(const struct json *claims, struct slice *ns, struct slice *sa,
 	(void)slice_split(&sub, ':', &part);
 	(void)slice_split(&sub, ':', ns);
 	*sa = sub;
+	if ((claim_ns.len > 0 && !slice_is_eq(claim_ns, *ns)) ||
+	    (claim_sa.len > 0 && !slice_is_eq(claim_sa, *sa)))
+		return why_set(why, ERR_MISMATCH,
+			       "the token's sub and its kubernetes.io claim "
+			       "name different service accounts");
 	return ERR_OK;
 }
 

@@ -84,3 +84,16 @@ def test_a_stop_ends_every_process_and_loses_no_accepted_request(ours):
     # says that it may be sent again.
     assert set(refused) == {grpc.StatusCode.UNAVAILABLE}
     assert not [pid for pid in roles if os.path.exists(f"/proc/{pid}")]
+
+
+def test_a_token_that_names_two_accounts_is_refused(ours):
+    token = ours.issuer.token(
+        "shop", "cart", **{"kubernetes.io": {
+            "namespace": "kube-system",
+            "serviceaccount": {"name": "cart", "uid": "1"}}})
+    with ours.channel() as channel, \
+            pytest.raises(grpc.RpcError) as caught:
+        rpc.create_certificate(channel, pki.new_csr(pki.new_key()),
+                               token=token)
+    assert caught.value.code() == grpc.StatusCode.UNAUTHENTICATED
+    ours.process.await_line("name different service accounts")
