@@ -48,7 +48,7 @@ void sds_limits_set(struct h2_limits *limits);
 
 /* Since the start, but for the first two. */
 struct sds_counts {
-	uint64_t streams; /* open now, SDS and Workload API */
+	uint64_t streams; /* open now */
 	uint64_t watches; /* names that they ask for now */
 	uint64_t pushes;  /* secrets sent */
 	uint64_t acks;
