@@ -13,6 +13,8 @@
 #include "base/mem.h"
 #include "ca/authority_int.h"
 #include "ca/roles.h"
+#include "crypto/pem.h"
+#include "os/os.h"
 #include "pki/spiffe_id.h"
 
 /* ---- requests ---------------------------------------------------------- */
@@ -187,6 +189,23 @@ authority_link_front(struct authority *a, unsigned index, int fd)
 
 /* ---- the signer -------------------------------------------------------- */
 
+/* The roots as a file, for those who set up clients. */
+static void
+authority_publish_roots(struct authority *a, const struct msg_chain *m)
+{
+	char *path = ca_conf_path(&a->conf, "public/root-cert.pem");
+	struct why why = {0};
+	struct buf pem;
+
+	buf_init(&pem, MSG_FRAME_MAX);
+	for (size_t i = 0; i < m->root_cnt; i++)
+		(void)pem_write(&pem, "CERTIFICATE", m->ders[m->chain_cnt + i]);
+	if (os_file_write_atomic(path, buf_get(&pem), 0644, &why) != ERR_OK)
+		log_warn("authority.roots", "%s", why.text);
+	buf_fini(&pem);
+	mem_free(path);
+}
+
 static enum err
 authority_take_chain(struct authority *a, struct slice payload)
 {
@@ -200,6 +219,7 @@ authority_take_chain(struct authority *a, struct slice payload)
 	a->issuer_not_after = m.not_after;
 	(void)snprintf(a->warning, sizeof(a->warning), "%.*s",
 		       SLICE_FMT(m.warning));
+	authority_publish_roots(a, &m);
 	metric_set(a->metrics, M_CHAIN_EXPIRY_TIMESTAMP, 0,
 		   wall_sec(m.not_after));
 	for (size_t i = 0; i < FRONTS_MAX; i++) {

@@ -204,10 +204,13 @@ supervisor_make_dirs(struct supervisor *s, struct why *why)
 	static const struct {
 		const char *leaf;
 		int role;
+		mode_t mode;
 	} dirs[] = {
-		{"store", ROLE_AUTHORITY},
-		{"audit", ROLE_AUTHORITY},
-		{"issuer", ROLE_SIGNER},
+		{"store", ROLE_AUTHORITY, 0700},
+		{"audit", ROLE_AUTHORITY, 0700},
+		{"issuer", ROLE_SIGNER, 0700},
+		/* What anybody may read: the roots. */
+		{"public", ROLE_AUTHORITY, 0755},
 	};
 	enum err ret;
 
@@ -216,7 +219,8 @@ supervisor_make_dirs(struct supervisor *s, struct why *why)
 		const struct supervise_role *r = &s->roles[dirs[i].role];
 		char *path = ca_conf_path(&s->conf, dirs[i].leaf);
 
-		ret = os_dir_make(path, 0700, r->drop ? r->user.uid : (uid_t)-1,
+		ret = os_dir_make(path, dirs[i].mode,
+				  r->drop ? r->user.uid : (uid_t)-1,
 				  r->drop ? r->user.gid : (gid_t)-1, why);
 		mem_free(path);
 	}
