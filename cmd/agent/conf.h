@@ -6,6 +6,8 @@
 #ifndef AGENT_CONF_H
 #define AGENT_CONF_H
 
+#include <sys/types.h>
+
 #include "base/conf.h"
 #include "base/log.h"
 

@@ -6,7 +6,8 @@ import threading
 
 import grpc
 import pytest
-from support import net, pki, rpc
+from support import net, pki, rpc, tokens
+from support.meshcert import Authority
 from support.process import until
 
 
@@ -101,3 +102,81 @@ def test_a_token_that_names_two_accounts_is_refused(ours):
                                token=token)
     assert caught.value.code() == grpc.StatusCode.UNAUTHENTICATED
     ours.process.await_line("name different service accounts")
+
+
+class Clients:
+    """Asks without end from several threads; counts answers and codes."""
+
+    def __init__(self, ours, count=3):
+        self.answers, self.codes = 0, set()
+        self._stop = threading.Event()
+        self._threads = [threading.Thread(target=self._run, args=(ours,))
+                         for _ in range(count)]
+        for one in self._threads:
+            one.start()
+
+    def _run(self, ours):
+        while not self._stop.is_set():
+            with ours.channel() as channel:
+                try:
+                    while not self._stop.is_set():
+                        request(ours, channel)
+                        self.answers += 1
+                except grpc.RpcError as why:
+                    self.codes.add(why.code())
+
+    def more(self, count=20):
+        """Awaits so many answers more."""
+        want = self.answers + count
+        until(lambda: self.answers >= want, f"{count} more answers came")
+
+    def stop(self):
+        self._stop.set()
+        for one in self._threads:
+            one.join(20)
+
+
+@pytest.mark.parametrize("role", ["front", "authority", "signer", "public"])
+def test_a_killed_role_comes_back_and_callers_need_only_ask_again(ours, role):
+    clients = Clients(ours)
+    try:
+        for _ in range(2):
+            clients.more()
+            old = ours.roles()[role]
+            for pid in old:
+                os.kill(pid, signal.SIGKILL)
+            until(lambda: len(set(ours.roles().get(role, [])) - set(old)) ==
+                  len(old), f"{role} was started again", alive=ours.process)
+            clients.more()
+            ours.await_ready()
+    finally:
+        clients.stop()
+    # What a killed role had accepted is lost, but says that it may be asked
+    # again: nobody is refused for good.
+    assert clients.codes <= {grpc.StatusCode.UNAVAILABLE}
+
+
+def test_it_runs_as_an_ordinary_user_too(procs, folder, build):
+    nobody = 65534
+    if os.getuid() != 0:
+        pytest.skip("the other tests show it: this is not root")
+    issuer = tokens.Issuer("RS256")
+    one = Authority(procs, folder, build, issuer=issuer, uid=nobody)
+    one.issuer = issuer
+    one.start()
+    with one.channel() as channel:
+        assert len(request(one, channel)) == 2
+    users = {os.stat(f"/proc/{pid}").st_uid
+             for pids in one.roles().values() for pid in pids}
+    assert users == {nobody}
+
+
+def test_as_root_each_role_is_a_user_of_its_own(ours):
+    if os.getuid() != 0:
+        pytest.skip("only root can give each role a user")
+    users = {role: {os.stat(f"/proc/{pid}").st_uid for pid in pids}
+             for role, pids in ours.roles().items()}
+    assert {"front", "public", "authority", "signer"} <= set(users)
+    every = [uid for found in users.values() for uid in found]
+    assert 0 not in every
+    assert len(set(every)) == len(users)
