@@ -82,8 +82,7 @@ class Authority:
 
     def root_pem(self):
         """What its callers trust."""
-        folder = self.config.get("issuer.dir", self.data / "issuer")
-        return (pathlib.Path(folder) / "root-cert.pem").read_text()
+        return (self.data / "public/root-cert.pem").read_text()
 
     def channel(self, **more):
         return rpc.tls_channel(self.target, self.root_pem(), SERVING_NAME,
