@@ -173,8 +173,13 @@ def roles_of(pid):
     roles = collections.defaultdict(list)
     for task in pathlib.Path(f"/proc/{pid}/task").iterdir():
         for child in (task / "children").read_text().split():
-            words = pathlib.Path(f"/proc/{child}/cmdline").read_bytes() \
-                .decode(errors="replace").split("\0")
+            try:
+                words = pathlib.Path(f"/proc/{child}/cmdline") \
+                    .read_bytes().decode(errors="replace").split("\0")
+            except FileNotFoundError:  # it has just ended
+                continue
+            if words == [""]:  # ended, and not yet waited for
+                continue
             role = words[words.index("--role") + 1] \
                 if "--role" in words else pathlib.Path(words[0]).name
             roles[role].append(int(child))
