@@ -18,9 +18,8 @@ comma := ,
 cc_name := $(notdir $(CC))
 ifeq ($(ARCH),arm64)
 CC := aarch64-linux-gnu-gcc
-PKG_CONFIG := env PKG_CONFIG_LIBDIR=/usr/lib/aarch64-linux-gnu/pkgconfig:/usr/share/pkgconfig pkg-config
 VARIANT := arm64
-export MESHCERT_CROSS = arm64
+export MESHCERT_CROSS := arm64
 else
 PKG_CONFIG := pkg-config
 VARIANT := $(cc_name)$(if $(SAN),-$(subst $(comma),-,$(SAN)))$(if $(COVERAGE),-cov)
@@ -29,9 +28,18 @@ B := build/$(VARIANT)
 GEN := build/gen
 
 # tools/deps says where it put AWS-LC and the tests' Python environment.
-DEPS := $(shell tools/deps --print)
+DEPS := $(shell MESHCERT_CROSS=$(filter arm64,$(ARCH)) tools/deps --print)
 AWSLC := $(patsubst awslc=%,%,$(filter awslc=%,$(DEPS)))
 VENV := $(patsubst venv=%,%,$(filter venv=%,$(DEPS)))
+SYSROOT := $(patsubst sysroot=%,%,$(filter sysroot=%,$(DEPS)))
+ifeq ($(ARCH),arm64)
+PKG_CONFIG := env PKG_CONFIG_SYSROOT_DIR=$(SYSROOT) \
+	PKG_CONFIG_LIBDIR=$(SYSROOT)/usr/lib/aarch64-linux-gnu/pkgconfig pkg-config
+CROSS_CFLAGS := -isystem $(SYSROOT)/usr/include \
+	-isystem $(SYSROOT)/usr/include/aarch64-linux-gnu
+# Libraries of libraries (libcurl's) are the target machine's business.
+CROSS_LINK := -L$(SYSROOT)/usr/lib/aarch64-linux-gnu -Wl,--allow-shlib-undefined
+endif
 AWSLC_VERSION := $(shell sed -n 's/^aws-lc-sys = { version = "=\([0-9.]*\)".*/\1/p' third_party/aws-lc/Cargo.toml)
 
 # ---- compiler ---------------------------------------------------------
@@ -53,10 +61,10 @@ CFLAGS ?= -g
 ALL_CFLAGS = -std=c17 -D_GNU_SOURCE $(OPT) $(CFLAGS) $(WARN) $(HARDEN) \
 	$(SANFLAGS) $(if $(COVERAGE),-fprofile-instr-generate -fcoverage-mapping) \
 	-ffunction-sections -fdata-sections -Ilib -Icmd \
-	-isystem $(GEN) -isystem $(AWSLC)/include -MMD -MP
+	-isystem $(GEN) -isystem $(AWSLC)/include $(CROSS_CFLAGS) -MMD -MP
 # AWS-LC's symbols never leave our binaries: a PKCS#11 module or libpq may
 # bring OpenSSL into the same process. tests/unit/symbols.sh looks with nm -D.
-LINK_FLAGS = $(SANFLAGS) $(if $(COVERAGE),-fprofile-instr-generate) -pie -Wl,--gc-sections -Wl,-z,relro,-z,now \
+LINK_FLAGS = $(CROSS_LINK) $(SANFLAGS) $(if $(COVERAGE),-fprofile-instr-generate) -pie -Wl,--gc-sections -Wl,-z,relro,-z,now \
 	-Wl,-z,noexecstack -Wl,--as-needed \
 	-Wl,--exclude-libs,libcrypto.a:libssl.a
 LIBS = $(AWSLC)/lib/libssl.a $(AWSLC)/lib/libcrypto.a \
