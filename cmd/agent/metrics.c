@@ -46,6 +46,11 @@ const struct metric agent_metrics[] = {
 	[AM_ROOT_EXPIRY_TIMESTAMP] =
 		{"meshcert_agent_root_expiry_timestamp", METRIC_GAUGE_MAX, NULL,
 		 NULL, "When the first trusted root ends, seconds since 1970."},
+	[AM_FILE_EXPIRY_TIMESTAMP] =
+		{"meshcert_agent_file_certificate_expiry_timestamp",
+		 METRIC_GAUGE_MAX, NULL, NULL,
+		 "When the first of the file certificates in use ends, "
+		 "seconds since 1970."},
 	[AM_RENEW_TIMESTAMP] = {"meshcert_agent_renewal_timestamp",
 				METRIC_GAUGE_MAX, NULL, NULL,
 				"When the next certificate is asked for, "

@@ -22,8 +22,9 @@ enum agent_metric {
 	AM_REQUEST_TIME,  /* histogram: CSR to answer */
 	AM_CERT_EXPIRY_TIMESTAMP,
 	AM_ROOT_EXPIRY_TIMESTAMP,
-	AM_RENEW_TIMESTAMP, /* when the next renewal is planned */
-	AM_SDS_STREAMS,     /* open */
+	AM_FILE_EXPIRY_TIMESTAMP, /* of the first file certificate to end */
+	AM_RENEW_TIMESTAMP,       /* when the next renewal is planned */
+	AM_SDS_STREAMS,           /* open */
 	AM_SDS_PUSHES,
 	AM_SDS_NACKS,
 	AM_WORKLOAD_STREAMS, /* open */

@@ -1,0 +1,519 @@
+/* files.c - certificates from files: see agent.h.
+ *
+ * Both files of a pair are watched, because a key may change alone or later. A
+ * change is read after a short rest; what does not pass its checks leaves the
+ * old one in force, is tried again, and is said once. Everything is also looked
+ * at every half minute, for file systems and replaced folders that send no
+ * events. */
+#include <stdio.h>
+#include <string.h>
+
+#include "agent/agent.h"
+#include "agent/files.h"
+#include "base/log.h"
+#include "base/mem.h"
+#include "pki/spiffe_id.h"
+
+enum {
+	ITEMS_MAX = 256,
+	RETRY_MIN_MS = 500,
+	RETRY_MAX_MS = 30000,
+	LOOK_AGAIN_MS = 30000,
+	/* A pair is often found half written: said when it stays so. */
+	SAY_AFTER = 2
+};
+
+/* One name from one or two files. */
+struct item {
+	struct agent_files *files;
+	struct item *next;
+	char *name;
+	char *path; /* certificate or roots */
+	char *key;  /* NULL: roots */
+	struct files_watch *watches[2];
+	struct ev_timer *timer;
+	uint64_t retry_ms;
+	unsigned failures; /* in a row */
+	char *alias;       /* also served under this name; NULL: none */
+	bool is_default;   /* stays when nobody asks for it */
+	char said[WHY_MAX];
+};
+
+struct agent_files {
+	struct agent *agent;
+	struct item *items;
+	size_t cnt;
+	struct ev_timer *look_again;
+};
+
+/* ---- reading ------------------------------------------------------------- */
+
+static struct wall
+earliest_end(const struct agent_files *f)
+{
+	struct wall first = {0};
+
+	for (const struct item *it = f->items; it != NULL; it = it->next) {
+		const struct sds_secret *s =
+			sds_secrets_get(f->agent->secrets, it->name);
+		struct wall end;
+
+		if (s == NULL || it->key == NULL)
+			continue;
+		end = sds_secret_get_not_after(s);
+		if (first.ms == 0 || wall_is_before(end, first))
+			first = end;
+	}
+	return first;
+}
+
+static void
+export_expiry(const struct item *it, const struct sds_secret *s)
+{
+	struct agent *a = it->files->agent;
+
+	metric_set(a->metrics, AM_FILE_EXPIRY_TIMESTAMP, 0,
+		   wall_sec(earliest_end(it->files)));
+	if (it->is_default)
+		metric_set(a->metrics,
+			   it->key != NULL ? AM_CERT_EXPIRY_TIMESTAMP
+					   : AM_ROOT_EXPIRY_TIMESTAMP,
+			   0, wall_sec(sds_secret_get_not_after(s)));
+}
+
+/* The SPIFFE ID of the default pair; for roots the alias never changes. */
+static void
+follow_identity(struct item *it, const struct sds_secret *s)
+{
+	const struct slice id = sds_secret_get_spiffe_id(s);
+
+	if (!it->is_default || it->key == NULL ||
+	    (it->alias != NULL && slice_is_str(id, it->alias)))
+		return;
+	if (it->alias != NULL)
+		sds_secrets_remove(it->files->agent->secrets, it->alias);
+	mem_free(it->alias);
+	it->alias = id.len == 0 ? NULL : mem_dup_slice_str(id);
+}
+
+static void
+put(struct item *it, struct sds_secret *s)
+{
+	struct sds_secrets *t = it->files->agent->secrets;
+	struct sds_secret *other;
+
+	sds_secrets_set(t, s);
+	follow_identity(it, s);
+	if (it->alias != NULL &&
+	    sds_secret_alias(s, it->alias, &other) == ERR_OK) {
+		sds_secrets_set(t, other);
+		sds_secret_unref(other);
+	}
+	export_expiry(it, s);
+}
+
+/* Something that is over does not replace what is not. */
+static enum err
+check_dates(const struct item *it, const struct sds_secret *s, struct why *why)
+{
+	const struct sds_secret *old =
+		sds_secrets_get(it->files->agent->secrets, it->name);
+	const struct wall now = wall_now();
+	char end[WALL_TEXT_MAX];
+
+	if (it->key == NULL || wall_is_before(now, sds_secret_get_not_after(s)))
+		return ERR_OK;
+	wall_format(sds_secret_get_not_after(s), end);
+	if (old != NULL && wall_is_before(now, sds_secret_get_not_after(old)))
+		return why_set(why, ERR_EXPIRED, "%s expired at %s", it->path,
+			       end);
+	log_warn("file certificate is expired",
+		 "name=%s: it ended at %s and is served because there is no "
+		 "other; renew it",
+		 it->name, end);
+	return ERR_OK;
+}
+
+static enum err
+load(struct item *it, struct why *why, struct sds_secret **out)
+{
+	enum err ret;
+	size_t skipped = 0;
+
+	if (it->key != NULL)
+		ret = files_load_pair(it->name, it->path, it->key, why, out);
+	else
+		ret = files_load_roots(it->name, it->path, why, &skipped, out);
+	if (ret != ERR_OK)
+		return ret;
+	if ((ret = check_dates(it, *out, why)) != ERR_OK) {
+		sds_secret_unref(*out);
+		*out = NULL;
+	} else if (skipped > 0 && strcmp(it->said, why->text) != 0) {
+		log_warn("file root is read in part",
+			 "name=%s: %zu certificates left out, the last one: %s",
+			 it->name, skipped, why->text);
+		(void)snprintf(it->said, sizeof(it->said), "%s", why->text);
+	}
+	return ret;
+}
+
+static void on_timer(void *arg);
+
+static void
+schedule(struct item *it, uint64_t after_ms)
+{
+	ev_timer_cancel(&it->timer);
+	(void)!ev_timer_start(it->files->agent->loop, after_ms, on_timer, it,
+			      &it->timer);
+}
+
+static void
+say_failure(struct item *it, enum err e, const struct why *why)
+{
+	const bool has_old =
+		sds_secrets_get(it->files->agent->secrets, it->name) != NULL;
+	const char *text = why_text(why, e);
+
+	if ((has_old && it->failures < SAY_AFTER) ||
+	    strcmp(it->said, text) == 0)
+		return;
+	(void)snprintf(it->said, sizeof(it->said), "%s", text);
+	log_warn("file certificate cannot be used", "name=%s: %s; %s", it->name,
+		 text,
+		 has_old ? "the one before stays in use"
+			 : "nothing is served under this name until it is "
+			   "mended");
+}
+
+static void
+on_failure(struct item *it, enum err e, const struct why *why)
+{
+	it->failures++;
+	metric_add(it->files->agent->metrics, AM_FILE_SECRET_FAILED, 0, 1);
+	say_failure(it, e, why);
+	it->retry_ms = it->retry_ms == 0 ? RETRY_MIN_MS : 2 * it->retry_ms;
+	if (it->retry_ms > RETRY_MAX_MS)
+		it->retry_ms = RETRY_MAX_MS;
+	schedule(it, it->retry_ms);
+}
+
+static void
+on_success(struct item *it, struct sds_secret *s)
+{
+	const struct sds_secret *old =
+		sds_secrets_get(it->files->agent->secrets, it->name);
+
+	if (old == NULL ||
+	    strcmp(sds_secret_get_version(old), sds_secret_get_version(s)) != 0)
+		log_info("file certificate", "name=%s version=%s: %s", it->name,
+			 sds_secret_get_version(s), sds_secret_get_source(s));
+	if (it->failures > 0)
+		it->said[0] = '\0';
+	it->failures = 0;
+	it->retry_ms = 0;
+	put(it, s);
+}
+
+static void
+read_now(struct item *it)
+{
+	struct sds_secret *s;
+	struct why why = {""};
+	const enum err e = load(it, &why, &s);
+
+	if (e != ERR_OK) {
+		on_failure(it, e, &why);
+		return;
+	}
+	on_success(it, s);
+	sds_secret_unref(s);
+}
+
+/* ---- watching ------------------------------------------------------------ */
+
+static void
+on_event(void *arg)
+{
+	struct item *it = arg;
+	const int64_t rest = it->files->agent->conf.files_debounce_ms;
+
+	schedule(it, rest > 0 ? (uint64_t)rest : 1);
+}
+
+static void
+watch_path(struct item *it, size_t i, const char *path)
+{
+	struct agent *a = it->files->agent;
+	enum err e;
+
+	files_watch_cancel(&it->watches[i]);
+	e = files_watch_start(a->loop, path, on_event, it, &it->watches[i]);
+	if (e == ERR_OK)
+		return;
+	metric_add(a->metrics, AM_FILE_WATCH_FAILED, 0, 1);
+	log_warn("file cannot be watched",
+		 "path=%s: %s; it is looked at every %d seconds", path,
+		 err_text(e), LOOK_AGAIN_MS / 1000);
+}
+
+/* Watches come first: what changes after the reading is seen. */
+static void
+watch_and_read(struct item *it)
+{
+	watch_path(it, 0, it->path);
+	if (it->key != NULL)
+		watch_path(it, 1, it->key);
+	read_now(it);
+}
+
+static void
+on_timer(void *arg)
+{
+	watch_and_read(arg);
+}
+
+static void
+look_again(void *arg)
+{
+	struct agent_files *f = arg;
+
+	for (struct item *it = f->items; it != NULL; it = it->next) {
+		/* One that fails has its own timer. */
+		if (it->timer == NULL)
+			watch_and_read(it);
+	}
+	(void)!ev_timer_start(f->agent->loop, LOOK_AGAIN_MS, look_again, f,
+			      &f->look_again);
+}
+
+/* ---- items --------------------------------------------------------------- */
+
+/* paths are clean. key NULL: roots. */
+static struct item *
+item_new(struct agent_files *f, const char *name, const char *path,
+	 const char *key)
+{
+	struct item *it = MEM_NEW(struct item);
+
+	it->files = f;
+	it->name = mem_dup_str(name);
+	it->path = mem_dup_str(path);
+	it->key = key == NULL ? NULL : mem_dup_str(key);
+	it->next = f->items;
+	f->items = it;
+	f->cnt++;
+	return it;
+}
+
+static void
+item_free(struct item **at)
+{
+	struct item *it = *at;
+
+	*at = it->next;
+	it->files->cnt--;
+	ev_timer_cancel(&it->timer);
+	files_watch_cancel(&it->watches[0]);
+	files_watch_cancel(&it->watches[1]);
+	mem_free(it->name);
+	mem_free(it->path);
+	mem_free(it->key);
+	mem_free(it->alias);
+	mem_free(it);
+}
+
+static struct item **
+item_find(struct agent_files *f, const char *name)
+{
+	struct item **at = &f->items;
+
+	while (*at != NULL && strcmp((*at)->name, name) != 0)
+		at = &(*at)->next;
+	return at;
+}
+
+/* ---- who may read what --------------------------------------------------- */
+
+static bool
+is_file(const char *clean, const char *allowed)
+{
+	char path[FILES_PATH_MAX];
+
+	if (allowed == NULL || allowed[0] == '\0' ||
+	    files_path_clean(slice_of_str(allowed), path) != ERR_OK)
+		return false;
+	return strcmp(clean, path) == 0;
+}
+
+static bool
+is_below(const char *clean, const char *folder)
+{
+	char path[FILES_PATH_MAX];
+
+	return files_path_clean(slice_of_str(folder), path) == ERR_OK &&
+	       files_path_is_below(clean, path);
+}
+
+static bool
+is_allowed(const struct agent *a, const char *clean)
+{
+	const struct agent_conf *c = &a->conf;
+	const char *const files[] = {
+		c->files_client_cert, c->files_client_key, c->files_client_root,
+		c->files_server_cert, c->files_server_key, c->files_server_root,
+		a->defaults.chain,    a->defaults.key,     a->defaults.root};
+
+	for (size_t i = 0; i < COUNT_OF(files); i++) {
+		if (is_file(clean, files[i]))
+			return true;
+	}
+	for (size_t i = 0; i < c->files_allow.cnt; i++) {
+		if (is_below(clean, c->files_allow.items[i]))
+			return true;
+	}
+	return false;
+}
+
+/* A path of a name, if the configuration lets it be read. */
+static bool
+take_path(const struct agent_files *f, struct slice text,
+	  char out[FILES_PATH_MAX])
+{
+	if (files_path_clean(text, out) == ERR_OK && is_allowed(f->agent, out))
+		return true;
+	log_peer("file certificate is not allowed",
+		 "path=%.*s is not below a folder of files.allow",
+		 text.len > 200 ? 200 : (int)text.len, (const char *)text.p);
+	return false;
+}
+
+static bool
+start_named(struct agent_files *f, const char *name, const char *path,
+	    const char *key)
+{
+	if (f->cnt >= ITEMS_MAX) {
+		log_peer("too many file certificates",
+			 "%d are watched already; name=%s is not served",
+			 ITEMS_MAX, name);
+		return false;
+	}
+	watch_and_read(item_new(f, name, path, key));
+	return true;
+}
+
+static bool
+resolve_cert(struct agent_files *f, const char *name, struct slice rest)
+{
+	char path[FILES_PATH_MAX];
+	char key[FILES_PATH_MAX];
+	struct slice cert;
+
+	if (!slice_split(&rest, '~', &cert) || !take_path(f, cert, path) ||
+	    !take_path(f, rest, key))
+		return false;
+	return start_named(f, name, path, key);
+}
+
+static bool
+resolve_root(struct agent_files *f, const char *name, struct slice rest)
+{
+	char path[FILES_PATH_MAX];
+	const char *system;
+
+	if (slice_is_str(rest, "system")) {
+		system = files_find_system_roots();
+		return system != NULL && start_named(f, name, system, NULL);
+	}
+	return take_path(f, rest, path) && start_named(f, name, path, NULL);
+}
+
+/* ---- the interface ------------------------------------------------------- */
+
+enum err
+agent_files_new(struct agent *a, struct why *why, struct agent_files **out)
+{
+	enum err ret;
+	struct agent_files *f = MEM_NEW(struct agent_files);
+
+	*out = NULL;
+	f->agent = a;
+	ret = ev_timer_start(a->loop, LOOK_AGAIN_MS, look_again, f,
+			     &f->look_again);
+	if (ret != ERR_OK) {
+		mem_free(f);
+		return why_set(why, ret, "no timer for file certificates");
+	}
+	*out = f;
+	return ERR_OK;
+}
+
+void
+agent_files_free(struct agent_files *f)
+{
+	if (f == NULL)
+		return;
+	ev_timer_cancel(&f->look_again);
+	while (f->items != NULL)
+		item_free(&f->items);
+	mem_free(f);
+}
+
+static void
+start_default(struct agent_files *f, const char *name, const char *path,
+	      const char *key, char *alias)
+{
+	char clean[FILES_PATH_MAX];
+	char clean_key[FILES_PATH_MAX] = "";
+	struct item *it;
+
+	if (files_path_clean(slice_of_str(path), clean) != ERR_OK ||
+	    (key != NULL &&
+	     files_path_clean(slice_of_str(key), clean_key) != ERR_OK)) {
+		log_error("bad path of a default certificate", "path=%s", path);
+		mem_free(alias);
+		return;
+	}
+	it = item_new(f, name, clean, key == NULL ? NULL : clean_key);
+	it->is_default = true;
+	it->alias = alias;
+	watch_and_read(it);
+}
+
+void
+agent_files_start_defaults(struct agent_files *f)
+{
+	const struct agent *a = f->agent;
+
+	if (a->defaults.root != NULL)
+		start_default(f, AGENT_NAME_ROOT, a->defaults.root, NULL,
+			      mem_printf("spiffe://%s", a->conf.trust_domain));
+	if (a->defaults.chain != NULL)
+		start_default(f, AGENT_NAME_DEFAULT, a->defaults.chain,
+			      a->defaults.key, NULL);
+}
+
+bool
+agent_files_resolve(struct agent_files *f, const char *name)
+{
+	const struct slice text = slice_of_str(name);
+
+	if (*item_find(f, name) != NULL)
+		return true;
+	if (slice_has_prefix(text, "file-cert:"))
+		return resolve_cert(f, name, slice_sub(text, 10, text.len));
+	if (slice_has_prefix(text, "file-root:"))
+		return resolve_root(f, name, slice_sub(text, 10, text.len));
+	return false;
+}
+
+void
+agent_files_release(struct agent_files *f, const char *name)
+{
+	struct item **at = item_find(f, name);
+
+	if (*at == NULL || (*at)->is_default)
+		return;
+	item_free(at);
+	sds_secrets_remove(f->agent->secrets, name);
+}
