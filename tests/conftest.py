@@ -11,7 +11,7 @@ import pytest
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent))
 
 from support import tokens  # noqa: E402 (the path comes first)
-from support.meshcert import Authority  # noqa: E402
+from support.meshcert import Agent, Authority  # noqa: E402
 from support.process import Processes  # noqa: E402
 
 
@@ -54,6 +54,27 @@ def ours(procs, folder, build):
 def authority(ours):
     """In tests/peer: Istio's, too."""
     return ours
+
+
+@pytest.fixture
+def agent_kind():
+    """What start_agent starts. In tests/peer: Istio's, too."""
+    return Agent
+
+
+@pytest.fixture
+def start_agent(procs, folder, build, authority, agent_kind):
+    """Starts an agent for the authority. Its certificates live 12 seconds:
+    short enough to see rotations, long enough for a machine under load."""
+    def start(name, namespace="shop", account="cart", token=None, life=12):
+        if token is None:
+            token = authority.issuer.token(namespace, account)
+        return agent_kind(
+            procs, folder, build, authority.target, authority.root_pem(),
+            token, name=name, namespace=namespace, account=account,
+            env={"SECRET_TTL": f"{life}s",
+                 "ECC_SIGNATURE_ALGORITHM": "ECDSA"}).start()
+    return start
 
 
 @pytest.hookimpl(hookwrapper=True)

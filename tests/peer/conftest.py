@@ -11,9 +11,11 @@ HERE = pathlib.Path(__file__).resolve().parent
 sys.path.insert(0, str(HERE.parent))
 
 from support import istio  # noqa: E402 (the path comes first)
+from support.meshcert import Agent  # noqa: E402
 
 # What tests/flow asks of our authority is asked of Istio's, too.
-pytest.register_assert_rewrite("flow.test_authority_answers")
+pytest.register_assert_rewrite("flow.test_authority_answers",
+                               "flow.test_agent_envoys")
 
 
 @pytest.fixture(scope="session", autouse=True)
@@ -39,3 +41,9 @@ def theirs(procs, folder):
 def authority(request):
     """Each of them in turn: what a caller sees is the same."""
     return request.getfixturevalue(request.param)
+
+
+@pytest.fixture(params=[istio.PilotAgent, Agent],
+                ids=["pilot-agent", "meshcert-agent"])
+def agent_kind(request):
+    return request.param

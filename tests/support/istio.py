@@ -55,11 +55,13 @@ class IstioCA:
 
 class PilotAgent:
     """Istio's pilot-agent. Its Envoy is stood in for by a script that
-    sleeps: without one it serves no SDS."""
+    sleeps: without one it serves no SDS. build is there because
+    meshcert.Agent has it."""
 
-    def __init__(self, procs, folder, ca_target, root_pem, token,
+    def __init__(self, procs, folder, build, ca_target, root_pem, token,
                  name="pilot-agent", namespace="default", account="default",
                  env=None):
+        del build
         self.procs, self.name = procs, name
         self.folder = pathlib.Path(folder) / name
         secrets = self.folder / "var/run/secrets"
