@@ -91,6 +91,21 @@ def test_a_stop_ends_every_process_and_loses_no_accepted_request(ours):
     assert not [pid for pid in roles if os.path.exists(f"/proc/{pid}")]
 
 
+@pytest.mark.parametrize("sub", ["system:serviceaccount:shop",
+                                 "system:serviceaccount:",
+                                 "system:serviceaccount::cart",
+                                 "system:serviceaccount:shop:cart:more"])
+def test_a_token_that_names_half_an_account_is_refused(ours, sub):
+    """Not in test_authority_answers: Istio's CA ends with a panic on it."""
+    with ours.channel() as channel, \
+            pytest.raises(grpc.RpcError) as caught:
+        rpc.create_certificate(
+            channel, pki.new_csr(pki.new_key()), token=ours.issuer.token(
+                sub=sub, **{"kubernetes.io": None}))
+    assert caught.value.code() == grpc.StatusCode.UNAUTHENTICATED
+    assert caught.value.details() == "request authenticate failure"
+
+
 def test_a_token_that_names_two_accounts_is_refused(ours):
     token = ours.issuer.token(
         "shop", "cart", **{"kubernetes.io": {
