@@ -83,6 +83,27 @@ audit_report_mismatch(struct authority *a, const struct why *why)
 	(void)snprintf(a->audit_text, sizeof(a->audit_text), "%s", why->text);
 }
 
+/* A chain that is broken inside the newest file cannot be gone on from: the
+ * file is kept under another name, for the officer who compares. */
+static enum err
+audit_set_aside(const char *dir, struct why *why)
+{
+	char *from = mem_printf("%s/audit.jsonl", dir);
+	char *to = mem_printf("%s/damaged-%lld.jsonl", dir,
+			      (long long)wall_now().ms);
+	enum err ret = ERR_OK;
+
+	if (rename(from, to) != 0)
+		ret = why_set(why, ERR_IO, "%s cannot be moved to %s", from,
+			      to);
+	else
+		log_error("authority.audit", "%s: damaged, kept as %s", from,
+			  to);
+	mem_free(from);
+	mem_free(to);
+	return ret;
+}
+
 enum err
 authority_audit_open(struct authority *a, struct why *why)
 {
@@ -103,6 +124,11 @@ authority_audit_open(struct authority *a, struct why *why)
 
 		ret = audit_open(dir, (uint64_t)a->conf.audit_rotate_bytes,
 				 NULL, why, &a->audit);
+		if (ret == ERR_MISMATCH &&
+		    (ret = audit_set_aside(dir, why)) == ERR_OK)
+			ret = audit_open(dir,
+					 (uint64_t)a->conf.audit_rotate_bytes,
+					 NULL, why, &a->audit);
 		if (ret == ERR_OK)
 			audit_report_mismatch(a, &found);
 	}

@@ -44,6 +44,7 @@ struct signer {
 	struct signer_file files[SIGNER_FILES_MAX];
 	size_t file_cnt;
 	char reload_text[WHY_MAX]; /* why the newest plugged-in set is bad */
+	struct ev_timer *renewal;  /* two tiers: the issuing CA's */
 	bool started;
 };
 

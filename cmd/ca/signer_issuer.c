@@ -14,6 +14,10 @@
 #include "os/os.h"
 #include "pki/chain.h"
 
+enum {
+	RENEWAL_CHECK_MAX_MS = 3600000
+};
+
 void
 signer_forget_files(struct signer *s)
 {
@@ -62,6 +66,25 @@ signer_note_reload(struct signer *s, enum err e, const struct why *why)
 	log_error("signer.issuer", "%s", s->reload_text);
 }
 
+static bool
+signer_is_same_issuer(const struct issuer *a, const struct issuer *b)
+{
+	struct slice chain_a[ISSUER_CHAIN_MAX];
+	struct slice chain_b[ISSUER_CHAIN_MAX];
+	size_t cnt = issuer_get_chain(a, chain_a);
+
+	if (!slice_is_eq(issuer_get_cert(a), issuer_get_cert(b)) ||
+	    !slice_is_eq(pki_bundle_get_pem(issuer_get_roots(a)),
+			 pki_bundle_get_pem(issuer_get_roots(b))) ||
+	    issuer_get_chain(b, chain_b) != cnt)
+		return false;
+	for (size_t i = 0; i < cnt; i++) {
+		if (!slice_is_eq(chain_a[i], chain_b[i]))
+			return false;
+	}
+	return true;
+}
+
 static enum err
 signer_load_files(struct signer *s, struct why *why)
 {
@@ -81,12 +104,7 @@ signer_load_files(struct signer *s, struct why *why)
 	if (ret != ERR_OK)
 		return ret;
 	/* Events come in bursts; the same CA again is no change. */
-	if (s->issuer != NULL &&
-	    slice_is_eq(issuer_get_cert(s->issuer), issuer_get_cert(fresh)) &&
-	    pki_bundle_count(issuer_get_roots(s->issuer)) ==
-		    pki_bundle_count(issuer_get_roots(fresh)) &&
-	    slice_is_eq(pki_bundle_get_pem(issuer_get_roots(s->issuer)),
-			pki_bundle_get_pem(issuer_get_roots(fresh)))) {
+	if (s->issuer != NULL && signer_is_same_issuer(s->issuer, fresh)) {
 		issuer_free(fresh);
 		signer_send_chain(s);
 		return ERR_OK;
@@ -129,6 +147,49 @@ signer_take_file(struct signer *s, const char *name, int fd)
 
 /* ---- start ------------------------------------------------------------- */
 
+static void signer_plan_renewal(struct signer *s);
+
+/* An issuing CA of ours is renewed when a fifth of its life is left; the same
+ * function that opens it does so. What it finds unchanged stays in force. */
+static void
+signer_renew(void *arg)
+{
+	struct signer *s = arg;
+	const struct issuer_self how = signer_self_options(s);
+	char *dir = ca_conf_path(&s->conf, "issuer");
+	struct issuer *fresh = NULL;
+	struct why why = {0};
+	enum err ret;
+
+	ret = issuer_open_self(dir, &how, wall_now(), &why, &fresh);
+	if (ret != ERR_OK) {
+		log_error("signer.issuer",
+			  "the issuing CA could not be renewed: %s; the one "
+			  "before it stays in force, tried again in an hour",
+			  why_text(&why, ret));
+	} else if (signer_is_same_issuer(s->issuer, fresh)) {
+		issuer_free(fresh);
+	} else {
+		log_info("signer.issuer", "the issuing CA was renewed");
+		signer_take_issuer(s, fresh);
+	}
+	mem_free(dir);
+	signer_plan_renewal(s);
+}
+
+static void
+signer_plan_renewal(struct signer *s)
+{
+	uint64_t wait = (uint64_t)s->conf.issuer_issuing_ttl_ms / 50;
+
+	if (s->conf.issuer_tiers != 2)
+		return;
+	if (wait > RENEWAL_CHECK_MAX_MS)
+		wait = RENEWAL_CHECK_MAX_MS;
+	must(ev_timer_start(s->loop, wait, signer_renew, s, &s->renewal) ==
+	     ERR_OK);
+}
+
 static enum err
 signer_open_self(struct signer *s, struct why *why)
 {
@@ -139,9 +200,11 @@ signer_open_self(struct signer *s, struct why *why)
 
 	ret = issuer_open_self(dir, &how, wall_now(), why, &fresh);
 	mem_free(dir);
-	if (ret == ERR_OK)
-		signer_take_issuer(s, fresh);
-	return ret;
+	if (ret != ERR_OK)
+		return ret;
+	signer_take_issuer(s, fresh);
+	signer_plan_renewal(s);
+	return ERR_OK;
 }
 
 enum err
