@@ -50,6 +50,11 @@ struct agent {
 	struct agent_status *status; /* NULL: no status port */
 };
 
+/* ---- agent.c ----------------------------------------------------------- */
+
+/* The whole life of the agent; the exit code. conf is finished; taken. */
+int agent_run(struct agent_conf *conf);
+
 /* ---- files.c: certificates from files ---------------------------------- */
 
 /* a->conf, a->loop, a->secrets, a->metrics are there. Allowed are paths below

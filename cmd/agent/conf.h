@@ -23,6 +23,13 @@ enum agent_key_kind {
 	AGENT_KEY_RSA
 };
 
+/* Whether the certificate in force is shown to the CA at its renewal. */
+enum agent_renew_by_cert {
+	AGENT_RENEW_AUTO = 0, /* where there is no JWT */
+	AGENT_RENEW_ALWAYS,
+	AGENT_RENEW_NEVER
+};
+
 enum {
 	AGENT_PPM = 1000000 /* ratios are kept in millionths */
 };
@@ -39,11 +46,13 @@ struct agent_conf {
 	char *ca_address;
 	int ca_provider;
 	char *ca_server_name;
-	char *ca_root_file; /* a path or SYSTEM; empty: see agent_conf_root */
+	char *ca_root_file; /* a path or SYSTEM; empty: see agent_conf_get_root
+			     */
 	char *ca_token_file;
 	char *ca_client_cert_dir;
 	char *ca_cluster_id;
 	char *ca_cert_signer;
+	int ca_renew_by_cert;
 	struct conf_list ca_headers; /* "Name: value" */
 	int64_t ca_timeout_ms;
 	int64_t ca_retry_min_ms;
@@ -65,8 +74,8 @@ struct agent_conf {
 	char *listen_socket;
 	char *listen_files_socket;
 	char *listen_status;
-	int64_t socket_mode; /* index: 0600, 0660, 0666 */
-	char *socket_group;  /* number or name; empty: as it is */
+	int socket_mode;    /* index: 0600, 0660, 0666 */
+	char *socket_group; /* number or name; empty: as it is */
 	struct conf_list socket_allow;
 	bool socket_foreign; /* a foreign SDS server on it is left to serve */
 	bool socket_custom;  /* not the default name: it must be there */
@@ -107,8 +116,9 @@ void agent_conf_free(struct agent_conf *c);
 void agent_conf_apply_log(const struct agent_conf *c);
 /* "0.5" in millionths, 0 to 1. */
 MUST_USE enum err agent_conf_parse_ratio(const char *text, int64_t *ppm_out);
-/* The file of roots for the CA connection; NULL: the system's. */
-const char *agent_conf_root(const struct agent_conf *c);
-mode_t agent_conf_socket_mode(const struct agent_conf *c);
+/* The file of roots for the CA connection, owned by the caller; NULL: the
+ * system's. */
+char *agent_conf_get_root(const struct agent_conf *c);
+mode_t agent_conf_get_socket_mode(const struct agent_conf *c);
 
 #endif

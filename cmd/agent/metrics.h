@@ -24,11 +24,10 @@ enum agent_metric {
 	AM_ROOT_EXPIRY_TIMESTAMP,
 	AM_FILE_EXPIRY_TIMESTAMP, /* of the first file certificate to end */
 	AM_RENEW_TIMESTAMP,       /* when the next renewal is planned */
-	AM_SDS_STREAMS,           /* open */
+	AM_STREAMS,               /* open, SDS and Workload API */
 	AM_SDS_PUSHES,
 	AM_SDS_NACKS,
-	AM_WORKLOAD_STREAMS, /* open */
-	AM_PEERS_REFUSED,    /* connections by users that are not allowed */
+	AM_PEERS_REFUSED, /* connections by users that are not allowed */
 	AM_OUTPUT_WRITES,
 	AM_OUTPUT_FAILED,
 	AM_CNT

@@ -1,0 +1,31 @@
+/* renew.h - the workload's own certificate: got, put in place, renewed. */
+#ifndef AGENT_RENEW_H
+#define AGENT_RENEW_H
+
+#include "agent/agent.h"
+
+/* Starts at once. The certificate goes into a->secrets as `default`, under its
+ * SPIFFE ID, and its roots as `ROOTCA` and "spiffe://<trust domain>". */
+struct agent_renew *agent_renew_new(struct agent *a);
+void agent_renew_free(struct agent_renew *r);
+/* Asks for a new certificate now (SIGUSR1, tests). Not while it is asking. */
+void agent_renew_now(struct agent_renew *r);
+/* One of the names above. */
+bool agent_renew_serves(const struct agent_renew *r, const char *name);
+
+/* For status pages. */
+struct agent_renew_state {
+	bool has_certificate;
+	bool asking;
+	struct wall received;  /* when the one in force came */
+	struct wall not_after; /* when it ends */
+	struct wall next;      /* when the next attempt is planned */
+	unsigned failures;     /* in a row */
+	struct wall failing_since;
+	const char *error; /* of the last failure; borrowed; "" : none */
+	const char *warning;
+};
+void agent_renew_get_state(const struct agent_renew *r,
+			   struct agent_renew_state *out);
+
+#endif
