@@ -47,7 +47,7 @@ struct pair {
 
 /* ---- secrets ------------------------------------------------------------- */
 
-/* A new leaf each time: another version. */
+/* A new leaf each time: another version. uri NULL: a DNS name instead. */
 static UNUSED struct sds_secret *
 pair_certificate(struct pair *p, const char *name, const char *uri)
 {
@@ -60,7 +60,13 @@ pair_certificate(struct pair *p, const char *name, const char *uri)
 	struct why why = {""};
 
 	must(privkey_new(KEY_EC_P256, 0, &key) == ERR_OK);
-	test_ca_issue(&p->ca, key, &(struct test_leaf){.uri = uri}, &leaf);
+	test_ca_issue(&p->ca, key,
+		      &(struct test_leaf){.uri = uri,
+					  .profile = uri == NULL
+							     ? BUILD_SERVING
+							     : BUILD_WORKLOAD,
+					  .dns = uri == NULL ? "a.test" : NULL},
+		      &leaf);
 	must(privkey_export(key, PRIVKEY_PKCS8_PEM, &pem) == ERR_OK);
 	must(privkey_export(key, PRIVKEY_PKCS8_DER, &der) == ERR_OK);
 	chain[0] = buf_get(&leaf);
