@@ -5,7 +5,6 @@ import subprocess
 
 import pytest
 from support.meshcert import Agent
-from support.process import until
 
 
 def run(command):
@@ -35,8 +34,7 @@ def test_the_authority_answers_each_of_many_requests(folders, folder, ours,
 def test_the_agent_answers_each_of_many_fetches(procs, folders, folder,
                                                 build, ours):
     agent = Agent(procs, folder, build, ours.target, ours.root_pem(),
-                  ours.issuer.token()).start()
-    until(agent.socket.exists, "its socket was there", alive=agent.process)
+                  ours.issuer.token()).start().await_ready()
     figures = run([folders["tools"] / "sdsload", "-mode", "fetch",
                    "-socket", agent.socket, "-d", "2s"])
     assert figures["fetches"] > 100

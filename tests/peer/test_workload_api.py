@@ -7,7 +7,6 @@ import grpc
 import pytest
 from support import pki, rpc
 from support.meshcert import Agent
-from support.process import until
 
 ID = "spiffe://cluster.local/ns/shop/sa/cart"
 
@@ -19,9 +18,7 @@ def agent(procs, folder, build, ours):
                 ours.issuer.token("shop", "cart"), namespace="shop",
                 account="cart", env={"SECRET_TTL": "8s",
                                      "ECC_SIGNATURE_ALGORITHM": "ECDSA"})
-    one.start()
-    until(one.socket.exists, "its socket was there", alive=one.process)
-    return one
+    return one.start().await_ready()
 
 
 def wlclient(folders, agent, *words):
