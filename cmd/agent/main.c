@@ -16,7 +16,7 @@ enum {
 struct main_opts {
 	const char *config;
 	struct opt_multi set;
-	bool check, print_config, table, help, version;
+	bool check, print_config, print_template, table, help, version;
 };
 
 static const struct opt opts[] = {
@@ -28,6 +28,9 @@ static const struct opt opts[] = {
 	 "check configuration and environment, say what they mean, and exit"},
 	{"print-config", 0, OPT_FLAG, offsetof(struct main_opts, print_config),
 	 NULL, "print the effective configuration and exit"},
+	{"print-template", 0, OPT_FLAG,
+	 offsetof(struct main_opts, print_template), NULL,
+	 "print a commented configuration file with every key and exit"},
 	{"print-keys", 0, OPT_FLAG, offsetof(struct main_opts, table), NULL,
 	 "print every configuration key as JSON and exit"},
 	{"help", 'h', OPT_FLAG, offsetof(struct main_opts, help), NULL,
@@ -61,6 +64,19 @@ print_text(const struct main_opts *o)
 	}
 	(void)fwrite(buf_get(&out).p, 1, buf_len(&out), stdout);
 	buf_fini(&out);
+	return 0;
+}
+
+static int
+print_template(struct agent_conf *conf)
+{
+	struct buf out;
+
+	buf_init(&out, CONFIG_MAX);
+	(void)conf_print_changed(agent_conf_keys, conf, &out);
+	(void)fwrite(buf_get(&out).p, 1, buf_len(&out), stdout);
+	buf_fini(&out);
+	agent_conf_free(conf);
 	return 0;
 }
 
@@ -110,6 +126,8 @@ main(int argc, char **argv)
 		agent_conf_free(&conf);
 		return 2;
 	}
+	if (o.print_template)
+		return print_template(&conf);
 	if (o.check || o.print_config)
 		return agent_print(&conf, o.check);
 	return agent_run(&conf);

@@ -12,6 +12,7 @@ struct ca_args {
 	const char *config; /* path; NULL: defaults */
 	bool check;
 	bool print_config;
+	bool print_template;
 	const char *set[64]; /* key=value, NULL-ended */
 };
 

@@ -623,9 +623,10 @@ supervisor_print(struct supervisor *s)
 {
 	struct buf text;
 
-	if (s->args->print_config) {
+	if (s->args->print_config || s->args->print_template) {
 		buf_init(&text, CONFIG_MAX);
-		(void)conf_print(ca_conf_keys, &s->conf, &text);
+		(void)(s->args->print_config ? conf_print : conf_print_changed)(
+			ca_conf_keys, &s->conf, &text);
 		(void)fwrite(buf_get(&text).p, 1, buf_len(&text), stdout);
 		buf_fini(&text);
 	} else {
@@ -651,7 +652,7 @@ ca_supervisor_main(const struct ca_args *args)
 		log_error("supervisor.config", "%s", why_text(&why, ret));
 		return 2;
 	}
-	if (args->check || args->print_config)
+	if (args->check || args->print_config || args->print_template)
 		return supervisor_print(s);
 	secret_process_init();
 	ca_conf_apply_log(&s->conf);
