@@ -396,7 +396,9 @@ agent_conf_parse_ratio(const char *text, int64_t *ppm_out)
 	if (!slice_split(&in, '.', &whole))
 		return ERR_SYNTAX;
 	rest = in;
-	if ((ret = slice_parse_u64(whole, &n)) != ERR_OK || n > 1)
+	if (whole.len == 0 && rest.len > 0)
+		n = 0; /* ".5" */
+	else if ((ret = slice_parse_u64(whole, &n)) != ERR_OK || n > 1)
 		return ERR_SYNTAX;
 	*ppm_out = (int64_t)n * AGENT_PPM;
 	if (rest.len == 0)
