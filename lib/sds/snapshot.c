@@ -64,11 +64,10 @@ add_certs(struct sds_secret *s, const struct slice *ders, size_t cnt,
 	enum err ret;
 
 	if (cnt == 0)
-		return why_set(why, ERR_NOT_FOUND, "%s: no certificate",
-			       s->name);
+		return why_set(why, ERR_NOT_FOUND, "no certificate");
 	for (size_t i = 0; i < cnt; i++) {
 		if ((ret = add_cert(s, ders[i], why)) != ERR_OK)
-			return why_prefix(why, ret, "%s", s->name);
+			return ret;
 	}
 	return ERR_OK;
 }
@@ -101,8 +100,6 @@ check_leaf(struct sds_secret *s, const struct secret *key_pem, struct why *why)
 	    spiffe_id_parse(leaf.san.uri, NULL, &id) == ERR_OK)
 		s->spiffe_id = id.text;
 out:
-	if (ret != ERR_OK)
-		why_prefix(why, ret, "%s", s->name);
 	privkey_free(key);
 	buf_fini(&spki);
 	return ret;
