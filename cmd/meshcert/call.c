@@ -74,10 +74,12 @@ call_on_ready(void *arg, struct dial_conn *conn)
 	const struct call *c = s->c;
 	enum err e;
 
+	/* The deadline of a stream is for its first message, which is not what
+	 * the server would understand. */
 	e = grpc_client_start(dial_get_client(conn), c->path, c->headers,
 			      c->header_cnt, c->request, !c->is_stream,
-			      c->timeout_ms, CALL_ANSWER_MAX, &cbs, s,
-			      &s->request);
+			      c->is_stream ? 0 : c->timeout_ms, CALL_ANSWER_MAX,
+			      &cbs, s, &s->request);
 	if (e != ERR_OK)
 		call_end(s, why_set(s->why, e,
 				    "%s: the request cannot be "

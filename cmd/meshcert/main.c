@@ -12,8 +12,8 @@
 #include "meshcert/cmd.h"
 
 static const struct cmd *const cmds[] = {
-	&cmd_init,   &cmd_dev,    &cmd_request, &cmd_secret,
-	&cmd_verify, &cmd_status, &cmd_token,
+	&cmd_init,    &cmd_dev,    &cmd_request, &cmd_secret,
+	&cmd_inspect, &cmd_verify, &cmd_status,  &cmd_token,
 };
 
 static void

@@ -235,7 +235,8 @@ view_json(struct jsonw *w, struct slice der, struct wall at)
 	jsonw_object_close(w);
 }
 
-static void
+/* see view.h */
+void
 view_text_names(struct buf *out, const struct san *san)
 {
 	struct slice cursor = san->raw;

@@ -29,5 +29,7 @@ void view_json(struct jsonw *w, struct slice der, struct wall at);
 void view_text(struct buf *out, struct slice der, struct wall at);
 /* The names of a SAN extension as an array of "URI:...", "DNS:...". */
 void view_san_json(struct jsonw *w, const struct san *san);
+/* The same, a line each. */
+void view_text_names(struct buf *out, const struct san *san);
 
 #endif

@@ -95,6 +95,10 @@ struct tls_conn_cbs {
 	 * of a feed (an asynchronous key answered). May be NULL. When the
 	 * handshake failed then, tls_conn_feed with no bytes tells why. */
 	void (*on_output)(void *arg);
+	/* What the peer presented (DER, leaf first), before it is verified:
+	 * for tools that show it. The connection must not be freed in it. May
+	 * be NULL. */
+	void (*on_peer_chain)(void *arg, const struct slice *chain, size_t cnt);
 };
 
 /* server_name: clients, for SNI and the name check (a DNS name, an IP address

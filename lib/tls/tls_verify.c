@@ -120,10 +120,12 @@ verify_chain(struct tls_conn *c, struct why *why)
 	};
 	enum err e;
 
+	q.cnt = verify_get_chain(c->ssl, chain);
+	if (c->cbs.on_peer_chain != NULL)
+		c->cbs.on_peer_chain(c->arg, chain, q.cnt);
 	if (hs->trust == NULL)
 		return why_set(why, ERR_UNAVAILABLE,
 			       "we have no trust bundle yet");
-	q.cnt = verify_get_chain(c->ssl, chain);
 	q.spiffe = tls_trust_get_domain(hs->trust).len != 0 &&
 		   (is_server || verify_is_spiffe_only(hs->server_name));
 	e = tls_trust_verify(hs->trust, &q, why, &c->verified);
