@@ -299,6 +299,10 @@ agent_close(struct agent_run *r)
 	mem_free(a->defaults.chain);
 	mem_free(a->defaults.key);
 	mem_free(a->defaults.root);
+	sds_secrets_free(a->secrets);
+	metric_block_unmap(a->metrics);
+	ev_loop_free(a->loop);
+	agent_conf_free(&a->conf);
 }
 
 int

@@ -23,6 +23,12 @@ enum {
 	METHODS = SDS_METHODS + WORKLOAD_METHODS + HEALTH_METHODS
 };
 
+/* A connection, so that the end can end it. */
+struct socket_peer {
+	struct serve_conn *conn;
+	struct socket_peer *prev, *next;
+};
+
 struct agent_socket {
 	struct agent *a;
 	char *path;
@@ -31,6 +37,7 @@ struct agent_socket {
 	struct sds_server *server;
 	struct grpc_method methods[METHODS + 1];
 	struct serve_opts opts;
+	struct socket_peer *peers;
 };
 
 /* ---- health -------------------------------------------------------------- */
@@ -75,6 +82,37 @@ agent_socket_allows(const struct conf_list *allow, uid_t own, uid_t peer)
 }
 
 static void
+socket_on_close(void *app, struct serve_conn *c, enum err e, const char *detail)
+{
+	const struct agent *a = sds_server_get_app(app);
+	struct socket_peer *p = serve_conn_get_state(c);
+
+	log_debug("socket.closed", "%s: %s", err_text(e), detail);
+	if (p == NULL)
+		return;
+	if (p->prev != NULL)
+		p->prev->next = p->next;
+	else
+		a->socket->peers = p->next;
+	if (p->next != NULL)
+		p->next->prev = p->prev;
+	mem_free(p);
+}
+
+static void
+socket_add_peer(struct agent_socket *s, struct serve_conn *conn)
+{
+	struct socket_peer *p = MEM_NEW(struct socket_peer);
+
+	p->conn = conn;
+	p->next = s->peers;
+	if (p->next != NULL)
+		p->next->prev = p;
+	s->peers = p;
+	serve_conn_set_state(conn, p);
+}
+
+static void
 socket_on_accept(void *arg, struct ev_stream *stream)
 {
 	struct agent_socket *s = arg;
@@ -95,6 +133,8 @@ socket_on_accept(void *arg, struct ev_stream *stream)
 	ret = serve_conn_start(s->a->loop, stream, &s->opts, &conn);
 	if (ret != ERR_OK)
 		log_warn("socket", "connection not served: %s", err_text(ret));
+	else
+		socket_add_peer(s, conn);
 }
 
 /* ---- the file ------------------------------------------------------------ */
@@ -163,6 +203,7 @@ socket_set_opts(struct agent_socket *s)
 	s->opts.methods = s->methods;
 	sds_limits_set(&s->opts.limits);
 	s->opts.out_max = OUT_MAX;
+	s->opts.on_close = socket_on_close;
 	s->opts.app = s->server;
 }
 
@@ -194,7 +235,6 @@ out:
 	return ret;
 }
 
-/* Connections may live on until the process ends: what they use stays. */
 void
 agent_socket_free(struct agent_socket *s)
 {
@@ -203,11 +243,11 @@ agent_socket_free(struct agent_socket *s)
 	if (s == NULL)
 		return;
 	ev_listener_close(&s->listener);
+	while (s->peers != NULL)
+		serve_conn_drop(s->peers->conn, ERR_CLOSED, "the agent stops");
 	if (s->made.st_ino != 0 && lstat(s->path, &now) == 0 &&
 	    now.st_ino == s->made.st_ino && now.st_dev == s->made.st_dev)
 		(void)unlink(s->path);
-	if (sds_server_get_counts(s->server).streams > 0)
-		return;
 	sds_server_free(s->server);
 	mem_free(s->path);
 	mem_free(s);
