@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "base/mem.h"
+#include "base/secret.h"
 
 enum {
 	BUF_FIRST = 64
@@ -19,8 +20,16 @@ buf_init(struct buf *b, size_t max)
 }
 
 void
+buf_init_secret(struct buf *b, size_t max)
+{
+	*b = (struct buf){.max = max, .secret = true};
+}
+
+void
 buf_fini(struct buf *b)
 {
+	if (b->secret && b->p != NULL)
+		secret_wipe(b->p, b->cap);
 	free(b->p);
 	*b = (struct buf){.max = 0};
 }
@@ -35,10 +44,10 @@ buf_reset(struct buf *b)
 void
 buf_release(struct buf *b)
 {
-	size_t max = b->max;
+	const struct buf empty = {.max = b->max, .secret = b->secret};
 
 	buf_fini(b);
-	buf_init(b, max);
+	*b = empty;
 }
 
 size_t
@@ -79,6 +88,35 @@ buf_next_cap(const struct buf *b, size_t need)
 	return cap > b->max ? b->max : cap;
 }
 
+/* The old storage is wiped, which realloc would not do. */
+static uint8_t *
+buf_grow_secret(const struct buf *b, size_t cap)
+{
+	uint8_t *grown = malloc(cap);
+
+	must(grown != NULL);
+	if (b->p != NULL) {
+		memcpy(grown, b->p, b->end);
+		secret_wipe(b->p, b->cap);
+		free(b->p);
+	}
+	return grown;
+}
+
+static uint8_t *
+buf_grow(const struct buf *b, size_t cap)
+{
+	uint8_t *grown;
+
+	if (cap == 0)
+		cap = 1;
+	if (b->secret)
+		return buf_grow_secret(b, cap);
+	grown = realloc(b->p, cap);
+	must(grown != NULL);
+	return grown;
+}
+
 enum err
 buf_reserve(struct buf *b, size_t len, uint8_t **p_out)
 {
@@ -94,10 +132,8 @@ buf_reserve(struct buf *b, size_t len, uint8_t **p_out)
 			buf_move_to_front(b);
 		if (b->cap - b->end < len || b->p == NULL) {
 			size_t cap = buf_next_cap(b, used + len);
-			uint8_t *grown = realloc(b->p, cap == 0 ? 1 : cap);
 
-			must(grown != NULL);
-			b->p = grown;
+			b->p = buf_grow(b, cap);
 			b->cap = cap;
 		}
 	}

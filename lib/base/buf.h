@@ -19,9 +19,13 @@ struct buf {
 	size_t cap;   /* size of the storage */
 	size_t max;   /* most bytes it may hold */
 	bool failed;  /* a put did not fit */
+	bool secret;  /* storage is wiped before it is given back */
 };
 
 void buf_init(struct buf *b, size_t max);
+/* For queues that keys pass through: nothing of them stays in freed memory.
+ * Where a key rests, it is a struct secret. */
+void buf_init_secret(struct buf *b, size_t max);
 /* Frees the storage; the buffer may be used again after buf_init. */
 void buf_fini(struct buf *b);
 /* Empties it and keeps the storage; forgets a failure. */

@@ -301,7 +301,7 @@ ev_stream_new(struct ev_loop *loop, int fd, const struct ev_addr *peer,
 	s->loop = loop;
 	s->fd = fd;
 	s->peer = *peer;
-	buf_init(&s->out, OUT_MAX_AT_FIRST);
+	buf_init_secret(&s->out, OUT_MAX_AT_FIRST);
 	*out = s;
 	return ERR_OK;
 }

@@ -40,7 +40,7 @@ flush(struct wire *w)
 	struct buf out;
 	bool more = true;
 
-	buf_init(&out, w->take_max);
+	buf_init_secret(&out, w->take_max);
 	if (w->tls != NULL && !write_out(w, &out))
 		more = false;
 	while (more && w->ready && !w->gone &&

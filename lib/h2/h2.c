@@ -142,7 +142,7 @@ h2_new(bool server, const struct h2_limits *limits, const struct h2_cbs *cbs,
 	h->limits = *limits;
 	h->cbs = *cbs;
 	h->arg = arg;
-	buf_init(&h->spill, SIZE_MAX / 2);
+	buf_init_secret(&h->spill, SIZE_MAX / 2);
 	if ((ret = session_new(h)) != ERR_OK)
 		goto out;
 	if ((ret = magic_take(h)) != ERR_OK)
@@ -263,7 +263,7 @@ h2_stream_new(struct h2 *h, int32_t id, void *app)
 	s->h = h;
 	s->id = id;
 	s->app = app;
-	buf_init(&s->out, h->limits.stream_out_max);
+	buf_init_secret(&s->out, h->limits.stream_out_max);
 	s->next = h->streams;
 	if (s->next != NULL)
 		s->next->prev = s;

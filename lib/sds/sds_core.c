@@ -4,7 +4,6 @@
  * the stream's queue. A stream never has two secrets in its queue: what comes
  * while a slow proxy has not taken the last one is marked, and the newest is
  * sent when the queue is empty. So no old key waits there. */
-#include <stdio.h>
 #include <string.h>
 
 #include "base/log.h"
@@ -13,7 +12,8 @@
 
 enum {
 	NACK_TEXT_MAX = 1024,
-	TAIL_MAX = 32, /* the nonce's field */
+	TAIL_MAX = 32,  /* the nonce's field */
+	NONCE_MAX = 20, /* digits of 64 bits */
 	NODE_TEXT_MAX = 256
 };
 
@@ -88,16 +88,27 @@ node_of(const struct sds_stream *st)
 	return st->node_id == NULL ? "" : st->node_id;
 }
 
+/* Decimal digits before `end`; returns the first. */
+static uint8_t *
+put_digits(uint8_t *end, uint64_t v)
+{
+	do {
+		*--end = (uint8_t)('0' + v % 10);
+		v /= 10;
+	} while (v > 0);
+	return end;
+}
+
 /* first, then the nonce. */
 static enum err
 stream_send(struct sds_stream *st, struct slice first)
 {
 	enum err ret;
 	uint8_t tail[TAIL_MAX];
-	char text[24];
-	const int len = snprintf(text, sizeof(text), "%llu",
-				 (unsigned long long)(st->nonce + 1));
-	const uint8_t *end = pack_bytes(tail, 5, slice_of(text, (size_t)len));
+	uint8_t text[NONCE_MAX];
+	const uint8_t *digits = put_digits(text + NONCE_MAX, st->nonce + 1);
+	const uint8_t *end = pack_bytes(
+		tail, 5, slice_of(digits, (size_t)(text + NONCE_MAX - digits)));
 
 	ret = grpc_call_send2(st->call, first,
 			      slice_of(tail, (size_t)(end - tail)));
@@ -144,8 +155,7 @@ send_secret(struct sds_sub *sub, struct sds_secret *s)
 		return ret;
 	sub->state = SDS_STATE_SENT;
 	sub->sent_at = wall_now();
-	(void)snprintf(sub->sent, sizeof(sub->sent), "%s",
-		       sds_secret_get_version(s));
+	memcpy(sub->sent, sds_secret_get_version(s), SDS_VERSION_MAX);
 	sub->stream->server->counts.pushes++;
 	return ERR_OK;
 }

@@ -66,6 +66,7 @@ void sds_secret_unref(struct sds_secret *s);
 enum sds_kind sds_secret_get_kind(const struct sds_secret *s);
 const char *sds_secret_get_name(const struct sds_secret *s);
 const char *sds_secret_get_source(const struct sds_secret *s);
+/* In an array of SDS_VERSION_MAX bytes. */
 const char *sds_secret_get_version(const struct sds_secret *s);
 /* Packed envoy...tls.v3.Secret; it may hold a key, so it stays in secret
  * memory. Borrowed while the snapshot lives. */

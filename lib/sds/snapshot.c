@@ -29,7 +29,7 @@ struct sds_secret {
 	enum sds_kind kind;
 	char *name;
 	char *source;
-	char version[VERSION_LEN + 1];
+	char version[SDS_VERSION_MAX]; /* all of it may be copied */
 	struct secret *wire;
 	struct slice response;
 	struct slice delta_response;

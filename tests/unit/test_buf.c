@@ -132,6 +132,30 @@ reserved_room_counts_only_when_committed(void **state)
 	buf_fini(&b);
 }
 
+static void
+a_secret_buffer_keeps_its_bytes_and_stays_secret(void **state UNUSED)
+{
+	struct buf b;
+	struct slice got;
+
+	buf_init_secret(&b, 4096);
+	for (unsigned i = 0; i < 1000; i++)
+		assert_int_equal(buf_put_u8(&b, (uint8_t)(i % 251)), ERR_OK);
+	buf_consume(&b, 500);
+	for (unsigned i = 1000; i < 2000; i++)
+		assert_int_equal(buf_put_u8(&b, (uint8_t)(i % 251)), ERR_OK);
+	got = buf_get(&b);
+	assert_int_equal(got.len, 1500);
+	for (unsigned i = 0; i < 1500; i++)
+		assert_int_equal(got.p[i], (i + 500) % 251);
+	buf_release(&b);
+	assert_int_equal(buf_len(&b), 0);
+	assert_true(b.secret);
+	assert_int_equal(b.max, 4096);
+	buf_fini(&b);
+	assert_null(b.p);
+}
+
 int
 main(void)
 {
@@ -143,6 +167,8 @@ main(void)
 		cmocka_unit_test(long_formats_are_not_cut),
 		cmocka_unit_test(hexadecimal_is_lower_case_and_bounded),
 		cmocka_unit_test(reserved_room_counts_only_when_committed),
+		cmocka_unit_test(
+			a_secret_buffer_keeps_its_bytes_and_stays_secret),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
