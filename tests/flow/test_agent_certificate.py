@@ -311,8 +311,9 @@ def test_output_certs_are_always_one_set_and_never_open_to_the_world(
                 pass  # the set went between two opens
             return os.readlink(out / "..data") != before
         until(swapped, "the files were swapped", alive=agent.process)
-    assert sorted(p.name for p in out.iterdir() if p.is_dir() and
-                  not p.is_symlink()) == [os.readlink(out / "..data")]
+    until(lambda: [p.name for p in out.iterdir() if p.is_dir() and
+                   not p.is_symlink()] == [os.readlink(out / "..data")],
+          "the old sets were removed")
     assert (out / "cert-chain.pem").read_text() == \
         default_of(agent).tls_certificate.certificate_chain.inline_bytes \
         .decode()
