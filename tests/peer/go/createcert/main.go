@@ -21,6 +21,7 @@ import (
 	"net/url"
 	"os"
 	"slices"
+	"strconv"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -43,6 +44,7 @@ var (
 	sni      = flag.String("name", "istiod.istio-system.svc", "server name expected in the CA server's certificate")
 	plain    = flag.Bool("plaintext", false, "no TLS")
 	tokFile  = flag.String("token", "", "bearer token file (JWT authentication)")
+	toksFile = flag.String("tokens", "", "file of bearer tokens, one a line: each request takes the next")
 	certFile = flag.String("cert", "", "client certificate chain file (mTLS authentication)")
 	keyFile  = flag.String("key", "", "client key file")
 	conc     = flag.Int("c", 8, "requests in flight (workers)")
@@ -56,7 +58,7 @@ var (
 	dur      = flag.Duration("d", 10*time.Second, "measured duration")
 	warm     = flag.Duration("warmup", 2*time.Second, "warm-up before measuring")
 	maxN     = flag.Int64("n", 0, "stop after this many requests (0: by time)")
-	pid      = flag.Int("pid", 0, "CA server's PID for CPU and memory figures")
+	pidList  = flag.String("pid", "", "CA server's PIDs, with commas: CPU of all of them, memory of the first")
 	clusterH = flag.String("cluster", "Kubernetes", "ClusterID header ('' for none)")
 	verify   = flag.Int("verify-every", 256, "check the returned certificate of every Nth reply (public key, chain to -ca); 0: first only")
 	show     = flag.Bool("show", false, "make one request, print the reply's certificates, exit")
@@ -184,8 +186,36 @@ func check(reply []byte, r req, roots *x509.CertPool) error {
 	return nil
 }
 
+func readTokens(path string) []string {
+	if path == "" {
+		return nil
+	}
+	b, err := os.ReadFile(path)
+	must(err)
+	return strings.Fields(string(b))
+}
+
+func readPids(list string) (pids []int) {
+	for _, word := range strings.FieldsFunc(list, func(r rune) bool { return r == ',' }) {
+		n, err := strconv.Atoi(word)
+		must(err)
+		pids = append(pids, n)
+	}
+	return pids
+}
+
+func cpuOf(pids []int) (user, sys time.Duration) {
+	for _, pid := range pids {
+		u, s, err := procstat.CPU(pid)
+		must(err)
+		user, sys = user+u, sys+s
+	}
+	return user, sys
+}
+
 func main() {
 	flag.Parse()
+	pids := readPids(*pidList)
 	var roots *x509.CertPool
 	creds := insecure.NewCredentials()
 	if !*plain {
@@ -218,6 +248,8 @@ func main() {
 	if *clusterH != "" {
 		md.Set("clusterid", *clusterH)
 	}
+	tokens := readTokens(*toksFile)
+	var nextToken atomic.Int64
 	base := metadata.NewOutgoingContext(context.Background(), md)
 	target := *addr
 	if !strings.HasPrefix(target, "unix:") {
@@ -237,6 +269,10 @@ func main() {
 	call := func(c *grpc.ClientConn, r req) ([]byte, error) {
 		ctx, cancel := context.WithTimeout(base, 10*time.Second)
 		defer cancel()
+		if len(tokens) > 0 {
+			t := tokens[int(nextToken.Add(1)-1)%len(tokens)]
+			ctx = metadata.AppendToOutgoingContext(ctx, "authorization", "Bearer "+t)
+		}
 		var out []byte
 		err := c.Invoke(ctx, method, r.msg, &out)
 		return out, err
@@ -327,10 +363,7 @@ func main() {
 		return time.Duration(ru.Utime.Nano() + ru.Stime.Nano())
 	}
 	var u0, s0, u1, s1 time.Duration
-	if *pid > 0 {
-		u0, s0, err = procstat.CPU(*pid)
-		must(err)
-	}
+	u0, s0 = cpuOf(pids)
 	b0, i0, st0 := procstat.Machine()
 	c00 := self()
 	start := time.Now()
@@ -343,14 +376,12 @@ func main() {
 	phase.Store(2)
 	el := time.Since(start)
 	n := done.Load()
-	if *pid > 0 {
-		u1, s1, _ = procstat.CPU(*pid)
-	}
+	u1, s1 = cpuOf(pids)
 	b1, i1, st1 := procstat.Machine()
 	cl := self() - c00
 	var mem procstat.Mem
-	if *pid > 0 {
-		mem, _ = procstat.ReadMem(*pid)
+	if len(pids) > 0 {
+		mem, _ = procstat.ReadMem(pids[0])
 	}
 	wg.Wait()
 	var all []int64
@@ -372,7 +403,7 @@ func main() {
 		"client_cpu_us_per_cert": float64(cl.Microseconds()) / float64(max(n, 1)),
 		"machine_busy_s":         (b1 - b0).Seconds(), "machine_idle_s": (i1 - i0).Seconds(), "steal_s": (st1 - st0).Seconds(),
 	}
-	if *pid > 0 {
+	if len(pids) > 0 {
 		o["server_cpu_us_per_cert"] = float64(srv.Microseconds()) / float64(max(n, 1))
 		o["server_user_us"] = float64((u1 - u0).Microseconds()) / float64(max(n, 1))
 		o["server_sys_us"] = float64((s1 - s0).Microseconds()) / float64(max(n, 1))
