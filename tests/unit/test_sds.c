@@ -68,11 +68,14 @@ static size_t
 pack_sotw(const struct ask *a, uint8_t *out)
 {
 	char *names[ASK_NAMES] = {0};
-	Xds__Node node = XDS__NODE__INIT;
-	Xds__Status status = XDS__STATUS__INIT;
-	Xds__DiscoveryRequest rq = XDS__DISCOVERY_REQUEST__INIT;
+	Xds__Node node;
+	Xds__Status status;
+	Xds__DiscoveryRequest rq;
 	size_t len;
 
+	xds__node__init(&node);
+	xds__status__init(&status);
+	xds__discovery_request__init(&rq);
 	node.id = text(a->node);
 	status.code = 13;
 	status.message = text(a->nack);
@@ -100,11 +103,14 @@ pack_delta(const struct ask *a, uint8_t *out)
 {
 	char *names[ASK_NAMES] = {0};
 	char *drop[] = {text(a->drop)};
-	Xds__Node node = XDS__NODE__INIT;
-	Xds__Status status = XDS__STATUS__INIT;
-	Xds__DeltaDiscoveryRequest rq = XDS__DELTA_DISCOVERY_REQUEST__INIT;
+	Xds__Node node;
+	Xds__Status status;
+	Xds__DeltaDiscoveryRequest rq;
 	size_t len;
 
+	xds__node__init(&node);
+	xds__status__init(&status);
+	xds__delta_discovery_request__init(&rq);
 	node.id = text(a->node);
 	status.code = 13;
 	status.message = text(a->nack);

@@ -44,14 +44,16 @@ pack_with_library(const char *version, struct slice secret, const char *nonce,
 		  uint8_t *out)
 {
 	char url[] = SDS_TYPE_URL;
-	Google__Protobuf__Any any = GOOGLE__PROTOBUF__ANY__INIT;
+	Google__Protobuf__Any any;
 	Google__Protobuf__Any *anys[] = {&any};
-	Xds__DiscoveryResponse rs = XDS__DISCOVERY_RESPONSE__INIT;
+	Xds__DiscoveryResponse rs;
 	char *v = mem_dup_str(version);
 	char *n = mem_dup_str(nonce);
 	uint8_t *copy = mem_new(secret.len);
 	size_t len;
 
+	google__protobuf__any__init(&any);
+	xds__discovery_response__init(&rs);
 	memcpy(copy, secret.p, secret.len);
 	any.type_url = url;
 	any.value.data = copy;
