@@ -3,7 +3,9 @@
 import datetime
 import os
 import pathlib
+import re
 import stat
+import subprocess
 import threading
 
 import grpc
@@ -367,3 +369,21 @@ def test_no_key_is_in_the_log_or_in_the_status(ca, issuer, make_agent):
     assert chain.splitlines()[1] in status
     assert middle not in everything
     assert token not in everything
+
+
+def test_a_join_token_gives_the_first_certificate_and_that_the_next(
+        procs, folder, build, make_agent):
+    ca = Authority(procs, folder, build).start()
+    done = subprocess.run(
+        [build / "meshcert", "token", "create", "--identity", ID,
+         "--socket", ca.data / "admin.sock"], capture_output=True, text=True,
+        check=True)
+    token = re.search(r"^\S{20,}$", done.stdout, re.M).group(0)
+    agent = make_agent(ca.target, ca.root_pem(), token).start().await_ready()
+    first = serial_of(agent)
+    agent.process.signal(10)
+    until(lambda: serial_of(agent) != first, "it was renewed",
+          alive=agent.process)
+    # The token is used up: nobody else gets anything for it.
+    other = make_agent(ca.target, ca.root_pem(), token, name="other").start()
+    other.process.await_line("no certificate from .*UNAUTHENTICATED")
