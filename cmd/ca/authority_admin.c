@@ -224,7 +224,7 @@ status_add_record(const struct authority *a, struct status *s)
 		status_add(s, OK, "record", "",
 			   "%" PRIu64 " issued, %" PRIu64 " failed, %" PRIu64
 			   " without a recorded end",
-			   n.issued, n.failed, n.intents);
+			   n.issued, n.failed, n.intents - n.issued - n.failed);
 }
 
 static void

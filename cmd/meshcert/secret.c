@@ -17,6 +17,7 @@ struct secret_opts {
 	struct cmd_common common;
 	const char *socket;
 	const char *admin;
+	const char *agent;
 	const char *file;
 	const char *output;
 	const char *timeout;
@@ -28,6 +29,10 @@ static const struct opt secret_opts[] = {
 	 "source, and where it exists, " SECRET_SOCKET_DEFAULT},
 	{"admin", 'a', OPT_TEXT, offsetof(struct secret_opts, admin),
 	 "HOST:PORT", "an Envoy's admin port"},
+	{"agent", 'g', OPT_TEXT, offsetof(struct secret_opts, agent),
+	 "HOST:PORT",
+	 "a meshcert-agent's status port: its secrets, where each came from, "
+	 "and which proxies took it"},
 	{"file", 'f', OPT_TEXT, offsetof(struct secret_opts, file), "FILE",
 	 "a saved answer of Envoy's /config_dump; - is standard input"},
 	{"output", 'o', OPT_TEXT, offsetof(struct secret_opts, output),
@@ -346,6 +351,24 @@ secret_is_all_there(const struct secret_list *l)
 	return l->cnt > 0;
 }
 
+static enum err
+secret_ask(const struct secret_opts *o, int argc, char **argv,
+	   uint64_t timeout_ms, struct why *why, struct secret_list *out)
+{
+	enum err e;
+
+	if (o->file != NULL)
+		e = secret_read_file(o->file, why, out);
+	else if (o->admin != NULL)
+		e = secret_ask_envoy(o->admin, why, out);
+	else if (o->agent != NULL)
+		e = secret_ask_agent(o->agent, why, out);
+	else
+		return secret_ask_socket(o, argc, argv, timeout_ms, why, out);
+	secret_choose(out, argc, argv);
+	return e;
+}
+
 static int
 secret_run(const struct cmd *cmd, void *target, int argc, char **argv)
 {
@@ -357,24 +380,18 @@ secret_run(const struct cmd *cmd, void *target, int argc, char **argv)
 	int code;
 	enum err e;
 
-	if ((o->socket != NULL) + (o->admin != NULL) + (o->file != NULL) > 1)
-		return cmd_usage(cmd, "only one of --socket, --admin and "
-				      "--file can be given");
+	if ((o->socket != NULL) + (o->admin != NULL) + (o->agent != NULL) +
+		    (o->file != NULL) >
+	    1)
+		return cmd_usage(cmd, "only one of --socket, --admin, --agent "
+				      "and --file can be given");
 	code = cmd_read_format(cmd, o->output, &format);
 	if (code == CMD_GOOD)
 		code = cmd_read_duration(cmd, "timeout", o->timeout,
 					 &timeout_ms);
 	if (code != CMD_GOOD)
 		return code;
-	if (o->file != NULL)
-		e = secret_read_file(o->file, &why, &l);
-	else if (o->admin != NULL)
-		e = secret_ask_envoy(o->admin, &why, &l);
-	else
-		e = secret_ask_socket(o, argc, argv, (uint64_t)timeout_ms, &why,
-				      &l);
-	if (o->file != NULL || o->admin != NULL)
-		secret_choose(&l, argc, argv);
+	e = secret_ask(o, argc, argv, (uint64_t)timeout_ms, &why, &l);
 	if (e != ERR_OK)
 		code = cmd_fail(cmd,
 				err_class(e) == ERR_CLASS_ENV && o->file == NULL
@@ -397,20 +414,20 @@ const struct cmd cmd_secret = {
 	.args = "[NAME ...]",
 	.summary = "the certificates that a proxy has, or an agent serves",
 	.about = "secret shows the certificates and CAs of a running Envoy "
-		 "(--admin), of a\n"
-		 "saved configuration dump (--file), or those that an SDS "
-		 "socket serves\n"
-		 "(--socket; by default the names default and ROOTCA). The "
-		 "columns of\n"
-		 "istioctl proxy-config secret come first; then, for every "
-		 "certificate of\n"
-		 "each chain, its place, whom it is for, who signed it, which "
-		 "key it has,\n"
-		 "where it came from and whether the proxy took its updates. "
-		 "Private keys\n"
-		 "are never shown. Exit code 1 when there is no secret, or one "
-		 "that was\n"
-		 "asked for has no certificate.",
+		 "(--admin), of a saved\n"
+		 "configuration dump (--file), of a meshcert-agent (--agent), "
+		 "or those that an\n"
+		 "SDS socket serves (--socket; by default the names default "
+		 "and ROOTCA). The\n"
+		 "columns of istioctl proxy-config secret come first; then, "
+		 "for every certificate\n"
+		 "of each chain, its place, whom it is for, who signed it, "
+		 "which key it has, where\n"
+		 "it came from and whether the proxies took it. Private keys "
+		 "are never shown.\n"
+		 "Exit code 1 when there is no secret, or one that was asked "
+		 "for has no\n"
+		 "certificate.",
 	.opts = secret_opts,
 	.size = sizeof(struct secret_opts),
 	.run = secret_run,

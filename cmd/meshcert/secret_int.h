@@ -44,6 +44,9 @@ MUST_USE enum err secret_read_dump(struct slice text, const char *source,
 /* From a running Envoy. */
 MUST_USE enum err secret_ask_envoy(const char *admin, struct why *why,
 				   struct secret_list *out);
+/* From the status port of a meshcert-agent. */
+MUST_USE enum err secret_ask_agent(const char *addr, struct why *why,
+				   struct secret_list *out);
 /* From an SDS server, one request per name (NULL-ended). */
 MUST_USE enum err secret_ask_sds(const char *addr, const char *const *names,
 				 uint64_t timeout_ms, struct why *why,

@@ -8,6 +8,7 @@
 #include "grpc/pbmem.h"
 #include "meshcert/admin.h"
 #include "meshcert/cmd.h"
+#include "meshcert/status_int.h"
 #include "meshcert/table.h"
 #include "proto/admin.pb-c.h"
 
@@ -37,7 +38,8 @@ static const struct opt status_opts[] = {
 	CMD_OPTS_END,
 };
 
-static void
+/* see status_int.h */
+void
 status_add(struct status *s, const char *level, const char *who,
 	   const char *topic, const char *text, const char *since,
 	   const char *action)
@@ -96,33 +98,6 @@ status_ask_authority(struct status *s)
 	}
 	secret_free(answer.message);
 	mem_free(addr);
-}
-
-/* The agent says the reason in the body of its readiness. */
-static void
-status_ask_agent(struct status *s)
-{
-	struct why why = {0};
-	struct buf body;
-	char *text;
-	int code = 0;
-
-	s->asked++;
-	buf_init(&body, 1 << 20);
-	if (call_get(s->agent, "/healthz/ready", CMD_TIMEOUT_MS, &why, &code,
-		     &body) != ERR_OK) {
-		status_add(s, "BAD", "agent", "reach", why.text, "",
-			   "is meshcert-agent running, with listen.status at "
-			   "this address?");
-	} else {
-		s->answered++;
-		text = mem_dup_slice_str(slice_trim(buf_get(&body)));
-		status_add(s, code == 200 ? "OK" : "BAD", "agent", "ready",
-			   code == 200 ? "certificates are served" : text, "",
-			   code == 200 ? "" : "look at the agent's log");
-		mem_free(text);
-	}
-	buf_fini(&body);
 }
 
 static int
@@ -185,8 +160,10 @@ status_run(const struct cmd *cmd, void *target, int argc, char **argv)
 	status_add(s, "LEVEL", "WHO", "TOPIC", "WHAT", "SINCE", "WHAT TO DO");
 	if (s->agent == NULL || s->socket != NULL || s->data_dir != NULL)
 		status_ask_authority(s);
-	if (s->agent != NULL)
-		status_ask_agent(s);
+	if (s->agent != NULL) {
+		s->asked++;
+		s->answered += status_ask_agent(s, s->agent);
+	}
 	code = status_print(cmd, s, format);
 	table_free(&s->lines);
 	if (code != CMD_GOOD)
