@@ -67,7 +67,12 @@ wall_diff_ms(struct wall a, struct wall b)
 struct mono
 mono_add_ms(struct mono t, uint64_t ms)
 {
-	return (struct mono){t.ns + ms * 1000000u};
+	uint64_t ns;
+
+	if (__builtin_mul_overflow(ms, (uint64_t)1000000, &ns) ||
+	    __builtin_add_overflow(t.ns, ns, &ns))
+		ns = UINT64_MAX;
+	return (struct mono){ns};
 }
 
 uint64_t

@@ -32,7 +32,7 @@ bool wall_is_before(struct wall a, struct wall b);
 /* a - b in milliseconds. */
 int64_t wall_diff_ms(struct wall a, struct wall b);
 
-struct mono mono_add_ms(struct mono t, uint64_t ms);
+struct mono mono_add_ms(struct mono t, uint64_t ms); /* saturates */
 /* a - b in milliseconds, 0 if b is later. */
 uint64_t mono_diff_ms(struct mono a, struct mono b);
 bool mono_is_before(struct mono a, struct mono b);
