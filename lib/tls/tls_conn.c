@@ -396,8 +396,12 @@ tls_conn_start(struct tls_conn *c, struct why *why)
 void
 tls_conn_resume(struct tls_conn *c)
 {
-	struct buf waiting = c->hs->waiting;
+	struct buf waiting;
 
+	/* It failed meanwhile: an answer does not bring it back to life. */
+	if (c->err != ERR_OK)
+		return;
+	waiting = c->hs->waiting;
 	/* The bytes are lent to the BIO, while conn_become_ready frees hs. */
 	buf_init(&c->hs->waiting, TLS_WAIT_MAX);
 	c->busy++;

@@ -84,6 +84,10 @@ bytes_that_come_while_a_key_signs_are_bounded(void **state)
 	for (size_t i = 0; i < 300 && p.server.err == ERR_OK; i++)
 		feed(&p.server, SLICE_ARRAY(junk));
 	assert_failed(&p.server, ERR_LIMIT, "while our key was signing");
+	/* The answer that comes after all changes nothing. */
+	late_answer(&late, ERR_OK);
+	assert_int_equal(p.server.outputs, 0);
+	assert_int_equal(p.server.done, 0);
 	pair_fini(&p);
 }
 
