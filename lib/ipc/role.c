@@ -50,8 +50,12 @@ role_take_fd(struct role *r, struct slice name, int fd)
 {
 	char text[CONTROL_NAME_MAX];
 
-	if (fd < 0 || name.len >= sizeof(text) || !r->has_config)
+	if (fd < 0)
 		return ERR_PROTOCOL;
+	if (name.len >= sizeof(text) || !r->has_config) {
+		(void)close(fd);
+		return ERR_PROTOCOL;
+	}
 	memcpy(text, name.p, name.len);
 	text[name.len] = '\0';
 	r->ops->on_give(r->app, r, text, fd);
@@ -89,6 +93,10 @@ role_on_message(void *arg, uint16_t type, uint64_t id, struct slice payload,
 	struct role *r = arg;
 
 	(void)id;
+	if (fd >= 0 && type != CONTROL_GIVE) {
+		(void)close(fd);
+		return ERR_PROTOCOL;
+	}
 	switch (type) {
 	case CONTROL_CONFIG:
 		role_take_config(r, payload);
