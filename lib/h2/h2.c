@@ -8,7 +8,8 @@
 enum {
 	OUTBOUND_ACK_MAX = 200,
 	SETTINGS_MAX = 16,
-	CONTINUATION_MAX = 8
+	CONTINUATION_MAX = 8,
+	OUT_MAX_STREAMS = 16 /* that may have full queues, unless said */
 };
 
 enum err
@@ -140,6 +141,8 @@ h2_new(bool server, const struct h2_limits *limits, const struct h2_cbs *cbs,
 		return ERR_NO_MEMORY;
 	h->server = server;
 	h->limits = *limits;
+	if (h->limits.out_max == 0)
+		h->limits.out_max = OUT_MAX_STREAMS * limits->stream_out_max;
 	h->cbs = *cbs;
 	h->arg = arg;
 	buf_init_secret(&h->spill, SIZE_MAX / 2);
@@ -288,6 +291,7 @@ h2_stream_drop(struct h2_stream *s, uint32_t code)
 	 * no id, and nobody knows of it. */
 	if (s->id > 0)
 		h->cbs.on_close(h->arg, s, code);
+	h->out_len -= buf_len(&s->out);
 	buf_fini(&s->out);
 	mem_free(s->trailers);
 	mem_free(s);

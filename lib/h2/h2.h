@@ -27,6 +27,8 @@ struct h2_limits {
 	uint32_t streams_max;      /* concurrent, offered in SETTINGS */
 	size_t header_bytes_max;   /* all names and values of one message */
 	size_t stream_out_max;     /* bytes queued to send per stream */
+	size_t out_max;            /* the same for all streams together; 0: 16
+				      times stream_out_max */
 	uint32_t window;           /* bytes a stream may receive unread */
 	uint32_t header_table;     /* SETTINGS_HEADER_TABLE_SIZE (costs.md) */
 	uint32_t cheap_frames_max; /* resets, pings, settings, empty frames that
@@ -47,7 +49,8 @@ struct h2_cbs {
 	void (*on_end)(void *arg, struct h2_stream *s);
 	/* The stream is gone, once, always; code: HTTP/2 error code. */
 	void (*on_close)(void *arg, struct h2_stream *s, uint32_t code);
-	/* The send queue of the stream ran empty. May be NULL. */
+	/* The send queue of the stream ran empty, or there is room again after
+	 * the connection was full. May be NULL. */
 	void (*on_drain)(void *arg, struct h2_stream *s);
 	/* The peer said GOAWAY: no new requests on this connection. May be
 	 * NULL. */
@@ -75,15 +78,17 @@ MUST_USE enum err h2_ping(struct h2 *h);
 
 /* Client: a request can still be started here (no GOAWAY, stream ids left). */
 bool h2_can_request(const struct h2 *h);
-/* Client: a new request. end: no body. */
+/* Client: a new request. end: no body. ERR_LIMIT here and below: more than 48
+ * headers, or more text than one frame of 16 kB holds. */
 MUST_USE enum err h2_request(struct h2 *h, const struct h2_header *headers,
 			     size_t cnt, bool end, void *app,
 			     struct h2_stream **out);
 /* Server: response headers, once per stream; end: no body. */
 enum err h2_stream_respond(struct h2_stream *s, const struct h2_header *headers,
 			   size_t cnt, bool end);
-/* Queues body bytes (copied). ERR_BUSY when the queue is full; nothing is
- * queued then. */
+/* Queues body bytes (copied). ERR_BUSY when the queue of the stream is full, or
+ * those of all streams together are; nothing is queued then, and on_drain says
+ * when to try again. */
 enum err h2_stream_send(struct h2_stream *s, struct slice bytes);
 /* The same with several parts, all or none. ERR_LIMIT: larger than the queue
  * can ever hold. */

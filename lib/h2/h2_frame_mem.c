@@ -5,7 +5,8 @@
  * between two calls of nghttp2_session_mem_send, as we use it: h2_take_output
  * copies what a call returned before the next one, and on_send_data never
  * asks nghttp2 to come back later. The one exception, the magic of a new
- * client, h2_new takes out at once. So one block is handed out to all.
+ * client, h2_new takes out at once. Headers that would need a second block
+ * (CONTINUATION) are not sent: see to_nv. So one block is handed out to all.
  *
  * The block is the only data in lib/ that is neither constant nor owned by an
  * object: sessions share no owner, and it must outlive them all. It is counted

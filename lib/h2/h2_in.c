@@ -153,8 +153,10 @@ headers_done(struct h2 *h, const nghttp2_frame *f, struct h2_stream *s)
 		s = request_new(h, f->hd.stream_id);
 	if (s == NULL || s->reset)
 		return;
-	if (!h->server && !s->has_final && is_informational(&h->in))
+	if (!h->server && !s->has_final && is_informational(&h->in)) {
+		h2_charge(h, COST_FRAME);
 		return;
+	}
 	trailers = s->has_final;
 	s->has_final = true;
 	s->remote_end = end;
@@ -255,9 +257,9 @@ on_stream_close(nghttp2_session *ng, int32_t id, uint32_t code, void *arg)
 {
 	struct h2_stream *s = nghttp2_session_get_stream_user_data(ng, id);
 
-	(void)arg;
 	if (s != NULL)
 		h2_stream_drop(s, code);
+	h2_feed_starved(arg);
 	return 0;
 }
 

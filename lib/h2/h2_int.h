@@ -31,6 +31,7 @@ struct h2_stream {
 	bool finishing;  /* our side ends when the queue is empty */
 	bool deferred;   /* nghttp2 waits for h2_stream_resume */
 	bool blocked;    /* deferred because the output was full */
+	bool starved;    /* was refused for what other streams have queued */
 	bool remote_end; /* the peer finished its side */
 	bool reset;      /* we reset it: no callbacks but on_close */
 };
@@ -60,6 +61,8 @@ struct h2 {
 	void *arg;
 	struct h2_stream *streams;
 	size_t stream_cnt;
+	size_t out_len; /* queued on all streams */
+	bool starved;   /* some stream is */
 	struct h2_block in;
 	/* Output of the running h2_take_output, and what did not fit. */
 	struct buf *sink;
@@ -83,6 +86,7 @@ void h2_in_set_callbacks(nghttp2_session_callbacks *cbs);
 void h2_in_clear(struct h2 *h);
 
 /* h2_out.c */
+void h2_feed_starved(struct h2 *h);
 void h2_out_set_callbacks(nghttp2_session_callbacks *cbs);
 
 /* h2_frame_mem.c: the frame buffer that all sessions of a thread share. */

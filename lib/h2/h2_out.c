@@ -11,6 +11,9 @@
 enum {
 	NV_MAX = 48, /* headers of one message that we send */
 	FRAME_HEADER = 9,
+	/* HPACK's cost for a header and for a block, beside the text. */
+	NV_EXTRA = 8,
+	BLOCK_EXTRA = 16,
 	CREDIT_DATA = 2, /* a window update and a ping may follow DATA */
 	COST_RESET = 3
 };
@@ -126,9 +129,13 @@ unconst(const uint8_t *p)
 	return u.out;
 }
 
+/* All must fit into one frame, coded or not: for a second one nghttp2 would
+ * ask for another frame buffer, and there is only one (h2_frame_mem.c). */
 static enum err
 to_nv(const struct h2_header *headers, size_t cnt, nghttp2_nv *nv)
 {
+	size_t len = BLOCK_EXTRA;
+
 	if (cnt > NV_MAX)
 		return ERR_LIMIT;
 	for (size_t i = 0; i < cnt; i++) {
@@ -137,6 +144,11 @@ to_nv(const struct h2_header *headers, size_t cnt, nghttp2_nv *nv)
 
 		if (nghttp2_check_header_value(v.p, v.len) == 0)
 			return ERR_SYNTAX;
+		if (n.len > H2_FRAME_MAX || v.len > H2_FRAME_MAX)
+			return ERR_LIMIT;
+		len += n.len + v.len + NV_EXTRA;
+		if (len > H2_FRAME_MAX)
+			return ERR_LIMIT;
 		nv[i] = (nghttp2_nv){unconst(n.p), unconst(v.p), n.len, v.len,
 				     NGHTTP2_NV_FLAG_NONE};
 	}
@@ -213,6 +225,22 @@ on_read(nghttp2_session *ng UNUSED, int32_t id UNUSED, uint8_t *p UNUSED,
 	return (ssize_t)n;
 }
 
+/* Half of what all may queue is free again: who was refused may try. */
+void
+h2_feed_starved(struct h2 *h)
+{
+	if (!h->starved || h->out_len > h->limits.out_max / 2)
+		return;
+	h->starved = false;
+	for (struct h2_stream *s = h->streams; s != NULL; s = s->next) {
+		if (!s->starved)
+			continue;
+		s->starved = false;
+		if (!s->finishing && !s->reset && h->cbs.on_drain != NULL)
+			h->cbs.on_drain(h->arg, s);
+	}
+}
+
 static int
 on_send_data(nghttp2_session *ng UNUSED, nghttp2_frame *f UNUSED,
 	     const uint8_t *framehd, size_t len, nghttp2_data_source *source,
@@ -224,11 +252,14 @@ on_send_data(nghttp2_session *ng UNUSED, nghttp2_frame *f UNUSED,
 	sink_put(h, slice_of(framehd, FRAME_HEADER));
 	sink_put(h, slice_sub(buf_get(&s->out), 0, len));
 	buf_consume(&s->out, len);
-	if (len == 0 || buf_len(&s->out) > 0)
-		return 0;
-	buf_release(&s->out);
-	if (!s->finishing && !s->reset && h->cbs.on_drain != NULL)
-		h->cbs.on_drain(h->arg, s);
+	h->out_len -= len;
+	if (len > 0 && buf_len(&s->out) == 0) {
+		buf_release(&s->out);
+		s->starved = false;
+		if (!s->finishing && !s->reset && h->cbs.on_drain != NULL)
+			h->cbs.on_drain(h->arg, s);
+	}
+	h2_feed_starved(h);
 	return 0;
 }
 
@@ -388,6 +419,11 @@ h2_stream_send_parts(struct h2_stream *s, const struct slice *parts, size_t cnt)
 		return ERR_LIMIT;
 	if (len > max - buf_len(&s->out))
 		return ERR_BUSY;
+	if (len + s->h->out_len > s->h->limits.out_max) {
+		s->starved = s->h->starved = true;
+		return ERR_BUSY;
+	}
+	s->h->out_len += len;
 	for (size_t i = 0; i < cnt; i++)
 		must(buf_put(&s->out, parts[i]) == ERR_OK);
 	stream_resume(s);

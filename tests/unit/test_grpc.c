@@ -675,6 +675,81 @@ too_many_headers_are_answered_with_http_431(void **state UNUSED)
 	pair_close(&p);
 }
 
+/* One block for frames is shared by all sessions (h2_frame_mem.c): headers that
+ * need a second one must never be sent. */
+static void
+headers_longer_than_a_frame_are_refused_by_their_sender(void **state UNUSED)
+{
+	static char value[20000];
+	struct h2_limits wide = limits;
+	struct pair p;
+	struct got got = {0};
+	struct grpc_request *r = NULL;
+	struct h2_header h = {SLICE_LIT("x-large"), SLICE_NONE};
+
+	wide.header_bytes_max = 64 * 1024;
+	pair_open(&p, &wide);
+	/* As HPACK's Huffman code would make this longer, it goes as it is. */
+	memset(value, '|', sizeof(value));
+	h.value = slice_of(value, sizeof(value));
+	assert_int_equal(grpc_client_start(
+				 p.client, "/t.T/Echo", &h, 1, SLICE_LIT("x"),
+				 true, 0, RESPONSE_MAX, &request_cbs, &got, &r),
+			 ERR_LIMIT);
+	assert_null(r);
+	h.value.len = 15000;
+	assert_int_equal(grpc_client_start(
+				 p.client, "/t.T/Echo", &h, 1, SLICE_LIT("x"),
+				 true, 0, RESPONSE_MAX, &request_cbs, &got, &r),
+			 ERR_OK);
+	carry(&p);
+	assert_int_equal(p.server_err, ERR_OK);
+	assert_int_equal(got.finish_cnt, 1);
+	assert_int_equal(got.status, GRPC_OK);
+	pair_close(&p);
+}
+
+/* Each stream has room, all together have not: a client that opens many and
+ * takes nothing. */
+static void
+streams_share_a_bound_of_queued_answers(void **state UNUSED)
+{
+	static uint8_t big[100 * 1024];
+	struct h2_limits shared = limits;
+	struct pair p;
+	struct got got[4] = {0};
+	struct grpc_call *calls[4];
+	struct grpc_request *r[4];
+
+	shared.out_max = 3 * sizeof(big);
+	pair_open(&p, &shared);
+	for (size_t i = 0; i < COUNT_OF(calls); i++) {
+		r[i] = start(&p, "/t.T/Keep", "x", true, &got[i]);
+		carry(&p);
+		calls[i] = p.seen.call;
+	}
+	for (size_t i = 0; i < COUNT_OF(calls); i++)
+		assert_int_equal(grpc_call_send(calls[i], SLICE_ARRAY(big)),
+				 i < 2 ? ERR_OK : ERR_BUSY);
+	/* The refused ones are told when there is room, though they had
+	 * nothing in their queues. */
+	p.seen.drain_cnt = 0;
+	carry(&p);
+	assert_int_equal(p.seen.drain_cnt, 4);
+	for (size_t i = 2; i < COUNT_OF(calls); i++)
+		assert_int_equal(grpc_call_send(calls[i], SLICE_ARRAY(big)),
+				 ERR_OK);
+	assert_int_equal(grpc_call_send(calls[0], SLICE_ARRAY(big)), ERR_BUSY);
+	/* A stream that goes away gives its share back. */
+	p.seen.drain_cnt = 0;
+	grpc_request_cancel(&r[2]);
+	grpc_request_cancel(&r[3]);
+	(void)carry_up(&p);
+	assert_int_equal(p.seen.drain_cnt, 1);
+	assert_int_equal(grpc_call_send(calls[0], SLICE_ARRAY(big)), ERR_OK);
+	pair_close(&p);
+}
+
 static void
 rapid_resets_end_the_connection(void **state UNUSED)
 {
@@ -810,6 +885,9 @@ main(void)
 		cmocka_unit_test(shutdown_lets_calls_end_and_refuses_new_ones),
 		cmocka_unit_test(freed_connections_end_their_calls_once),
 		cmocka_unit_test(too_many_headers_are_answered_with_http_431),
+		cmocka_unit_test(
+			headers_longer_than_a_frame_are_refused_by_their_sender),
+		cmocka_unit_test(streams_share_a_bound_of_queued_answers),
 		cmocka_unit_test(rapid_resets_end_the_connection),
 		cmocka_unit_test(slow_resets_are_no_attack),
 		cmocka_unit_test(streams_above_the_limit_wait_for_their_turn),
