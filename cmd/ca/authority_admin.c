@@ -106,8 +106,7 @@ admin_on_create_token(void *app, struct grpc_call *call, struct slice message)
 {
 	struct serve_conn *c = app;
 	struct authority *a = serve_conn_get_app(c);
-	Meshcert__Admin__V1__CreateTokenResponse rs =
-		MESHCERT__ADMIN__V1__CREATE_TOKEN_RESPONSE__INIT;
+	Meshcert__Admin__V1__CreateTokenResponse rs;
 	Meshcert__Admin__V1__CreateTokenRequest *rq;
 	struct store_token t = {0};
 	struct why why = {0};
@@ -117,6 +116,7 @@ admin_on_create_token(void *app, struct grpc_call *call, struct slice message)
 	struct pbmem mem;
 	enum err ret = ERR_SYNTAX;
 
+	meshcert__admin__v1__create_token_response__init(&rs);
 	pbmem_init(&mem, ADMIN_MESSAGE_MAX);
 	rq = meshcert__admin__v1__create_token_request__unpack(
 		pbmem_get(&mem), message.len, message.p);
