@@ -67,7 +67,7 @@ BAD = [
     ("banned", "tools/banned-allowed", "lib/ev/a.c free 2\n", "lower its"),
     ("sizes", "lib/ev/x.c", LONG, "f: 63 lines, 0 allowed"),
     ("sizes", "lib/ev/x.c", "\n" * 801, "file: 801 lines"),
-    ("sizes", "lib/ev/x.c", "\t" * 10 + "x;\n", "80 columns"),
+    ("sizes", "lib/ev/x.c", "\t" * 10 + "x = y;\n", "80 columns"),
     ("docs", "lib/ev/y.h", "int y_do(void);\n", "y_do has no comment"),
     ("docs", "cmd/ca/x.8", ".Dd now\n.Dt X 8\n.Sh NAME\n.Xx\n", "x.8"),
 ]
