@@ -117,6 +117,7 @@ admin_on_create_token(void *app, struct grpc_call *call, struct slice message)
 	enum err ret = ERR_SYNTAX;
 
 	meshcert__admin__v1__create_token_response__init(&rs);
+	meshcert__admin__v1__create_token_response__init(&rs);
 	pbmem_init(&mem, ADMIN_MESSAGE_MAX);
 	rq = meshcert__admin__v1__create_token_request__unpack(
 		pbmem_get(&mem), message.len, message.p);
@@ -262,11 +263,11 @@ static void
 admin_on_status(void *app, struct grpc_call *call, struct slice message)
 {
 	struct authority *a = serve_conn_get_app(app);
-	Meshcert__Admin__V1__StatusResponse rs =
-		MESHCERT__ADMIN__V1__STATUS_RESPONSE__INIT;
+	Meshcert__Admin__V1__StatusResponse rs;
 	struct status *s = MEM_NEW(struct status);
 
 	(void)message;
+	meshcert__admin__v1__status_response__init(&rs);
 	status_add_issuer(a, s);
 	status_add_record(a, s);
 	status_add_audit(a, s);
