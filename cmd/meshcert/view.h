@@ -7,7 +7,7 @@
 
 enum {
 	VIEW_TIME_MAX = 24,
-	VIEW_SERIAL_MAX = 64
+	VIEW_SERIAL_MAX = 96
 };
 
 /* RFC 3339 in whole seconds, as istioctl prints times. */
