@@ -54,8 +54,8 @@ cmd_print(const struct cmd *cmd, const struct buf *out)
 		return cmd_fail(cmd, CMD_BAD,
 				"the answer is longer than %d bytes",
 				CMD_OUT_MAX);
-	if (fwrite(text.p, 1, text.len, stdout) != text.len ||
-	    fflush(stdout) != 0)
+	if (text.len > 0 && (fwrite(text.p, 1, text.len, stdout) != text.len ||
+			     fflush(stdout) != 0))
 		return cmd_fail(cmd, CMD_BAD, "standard output: %s",
 				err_text(ERR_IO));
 	return CMD_GOOD;
