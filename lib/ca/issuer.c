@@ -13,7 +13,12 @@
 
 #include "base/mem.h"
 #include "ca/issuer_int.h"
+#include "ca/msg.h"
 #include "ca/serial.h"
+
+_Static_assert((int)MSG_CHAIN_CERTS_MAX >=
+		       (int)ISSUER_CHAIN_MAX + (int)ISSUER_ROOTS_MAX,
+	       "every issuer's chain and roots fit into one message");
 
 struct issuer {
 	struct custody_key *key;

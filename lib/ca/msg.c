@@ -17,6 +17,7 @@ enum field_kind {
 struct field {
 	enum field_kind kind;
 	size_t offset;
+	size_t max; /* of FIELD_BYTES; 0: what a frame holds */
 };
 
 _Static_assert(sizeof(enum err) == 4, "enums travel as 32 bits");
@@ -89,6 +90,8 @@ msg_get_field(struct slice *in, const struct field *f, void *m)
 		return ret;
 	case FIELD_BYTES:
 		ret = slice_read_counted(in, &bytes);
+		if (ret == ERR_OK && f->max != 0 && bytes.len > f->max)
+			return ERR_LIMIT;
 		memcpy(at, &bytes, sizeof(bytes));
 		return ret;
 	}
@@ -120,23 +123,24 @@ msg_get_all(struct slice in, const struct field *fields, size_t cnt, void *m)
 	return ret == ERR_OK && in.len != 0 ? ERR_PROTOCOL : ret;
 }
 
-#define FIELD(kind, type, member)                           \
-	{                                                   \
-		FIELD_##kind, offsetof(struct type, member) \
+#define FIELD_AT_MOST(kind, type, member, max)                     \
+	{                                                          \
+		FIELD_##kind, offsetof(struct type, member), (max) \
 	}
+#define FIELD(kind, type, member) FIELD_AT_MOST(kind, type, member, 0)
 
 static const struct field issue_fields[] = {
 	FIELD(U32, msg_issue, profile),
 	FIELD(U32, msg_issue, auth),
 	FIELD(U64, msg_issue, ttl_sec),
 	FIELD(U64, msg_issue, deadline),
-	FIELD(BYTES, msg_issue, identity),
-	FIELD(BYTES, msg_issue, wanted),
-	FIELD(BYTES, msg_issue, caller),
-	FIELD(BYTES, msg_issue, peer),
-	FIELD(BYTES, msg_issue, request_id),
-	FIELD(BYTES, msg_issue, token_hash),
-	FIELD(BYTES, msg_issue, spki),
+	FIELD_AT_MOST(BYTES, msg_issue, identity, MSG_IDENTITY_MAX),
+	FIELD_AT_MOST(BYTES, msg_issue, wanted, MSG_CSR_MAX),
+	FIELD_AT_MOST(BYTES, msg_issue, caller, MSG_CALLER_MAX),
+	FIELD_AT_MOST(BYTES, msg_issue, peer, MSG_PEER_MAX),
+	FIELD_AT_MOST(BYTES, msg_issue, request_id, MSG_REQUEST_ID_MAX),
+	FIELD_AT_MOST(BYTES, msg_issue, token_hash, MSG_TOKEN_HASH_LEN),
+	FIELD_AT_MOST(BYTES, msg_issue, spki, MSG_CSR_MAX),
 };
 
 static const struct field result_fields[] = {
@@ -154,9 +158,12 @@ static const struct field chain_fields[] = {
 };
 
 static const struct field sign_fields[] = {
-	FIELD(U32, msg_sign, profile),    FIELD(SERIAL, msg_sign, serial),
-	FIELD(U64, msg_sign, not_before), FIELD(U64, msg_sign, not_after),
-	FIELD(BYTES, msg_sign, identity), FIELD(BYTES, msg_sign, spki),
+	FIELD(U32, msg_sign, profile),
+	FIELD(SERIAL, msg_sign, serial),
+	FIELD(U64, msg_sign, not_before),
+	FIELD(U64, msg_sign, not_after),
+	FIELD_AT_MOST(BYTES, msg_sign, identity, MSG_IDENTITY_MAX),
+	FIELD_AT_MOST(BYTES, msg_sign, spki, MSG_CSR_MAX),
 };
 
 static const struct field signed_fields[] = {

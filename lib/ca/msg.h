@@ -23,7 +23,20 @@
 enum {
 	MSG_FRAME_MAX = 1 << 20,
 	MSG_QUEUE_MAX = 16 << 20,
-	MSG_CHAIN_CERTS_MAX = 16
+	/* ISSUER_CHAIN_MAX and ISSUER_ROOTS_MAX together. */
+	MSG_CHAIN_CERTS_MAX = 24
+};
+
+/* Bytes of single fields. No honest role sends more; a role that was taken
+ * over can so neither fill the authority's memory with its queue, nor the
+ * record and the audit log with long lines. */
+enum {
+	MSG_IDENTITY_MAX = 2048,
+	MSG_CSR_MAX = 16384, /* what comes out of a CSR */
+	MSG_CALLER_MAX = 512,
+	MSG_PEER_MAX = 128,
+	MSG_REQUEST_ID_MAX = 64,
+	MSG_TOKEN_HASH_LEN = 32
 };
 
 enum msg_type {
