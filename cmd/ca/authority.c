@@ -68,8 +68,8 @@ authority_signing_add(struct authority *a, struct request *rq)
 	a->signing_cnt++;
 }
 
-static struct request *
-signing_take(struct authority *a, uint64_t id)
+struct request *
+authority_signing_take(struct authority *a, uint64_t id)
 {
 	struct request **at = &a->signing[signing_slot(id)];
 
@@ -215,10 +215,14 @@ authority_take_chain(struct authority *a, struct slice payload)
 	if ((ret = msg_chain_read(payload, &m)) != ERR_OK)
 		return ret;
 	buf_reset(&a->chain_msg);
-	must(buf_put(&a->chain_msg, payload) == ERR_OK);
-	a->issuer_not_after = m.not_after;
+	a->issuer_since = wall_now();
 	(void)snprintf(a->warning, sizeof(a->warning), "%.*s",
 		       SLICE_FMT(m.warning));
+	/* No issuer is in force; the warning says why. */
+	if (m.root_cnt == 0)
+		return ERR_OK;
+	must(buf_put(&a->chain_msg, payload) == ERR_OK);
+	a->issuer_not_after = m.not_after;
 	authority_publish_roots(a, &m);
 	metric_set(a->metrics, M_CHAIN_EXPIRY_TIMESTAMP, 0,
 		   wall_sec(m.not_after));
@@ -239,7 +243,7 @@ authority_take_signed(struct authority *a, uint64_t id, struct slice payload)
 
 	if ((ret = msg_signed_read(payload, &m)) != ERR_OK)
 		return ret;
-	rq = signing_take(a, id);
+	rq = authority_signing_take(a, id);
 	if (rq == NULL)
 		return ERR_PROTOCOL;
 	metric_observe_ns(a->metrics, M_TIME_SIGN, 0,
@@ -247,7 +251,7 @@ authority_take_signed(struct authority *a, uint64_t id, struct slice payload)
 	authority_completed(a, rq, m.e == ERR_OK ? STORE_ISSUED : STORE_FAILED,
 			    m.cert);
 	authority_audit_issue(a, rq, m.e, m.text);
-	if (m.e == ERR_OK)
+	if (m.e == ERR_OK && rq->issue.profile == BUILD_WORKLOAD)
 		metric_add(a->metrics, M_ISSUED, 0, 1);
 	authority_answer(a, rq, m.e, m.text, m.cert, m.generation);
 	return ERR_OK;
@@ -294,8 +298,8 @@ authority_fail_signing(struct authority *a)
 {
 	for (size_t i = 0; i < COUNT_OF(a->signing); i++) {
 		while (a->signing[i] != NULL) {
-			struct request *rq =
-				signing_take(a, a->signing[i]->sign_id);
+			struct request *rq = authority_signing_take(
+				a, a->signing[i]->sign_id);
 
 			authority_answer(a, rq, ERR_UNAVAILABLE,
 					 SLICE_LIT("the signer was restarted"),
@@ -305,13 +309,28 @@ authority_fail_signing(struct authority *a)
 }
 
 static void
+authority_on_alone(void *arg)
+{
+	struct authority *a = arg;
+
+	log_error("authority.signer",
+		  "no new link to the signer came: this role ends, to be "
+		  "started and linked again");
+	role_exit(a->role);
+}
+
+static void
 signer_on_close(void *arg, enum err why)
 {
 	struct authority *a = arg;
 
 	log_warn("authority.signer", "link ended: %s", err_text(why));
 	ipc_close(&a->signer);
+	a->issuer_since = wall_now();
 	authority_fail_signing(a);
+	/* A link that was cut while both ends live is made anew by nobody. */
+	must(ev_timer_start(a->loop, ROLE_RELINK_MS, authority_on_alone, a,
+			    &a->alone) == ERR_OK);
 }
 
 static const struct ipc_cbs signer_cbs = {
@@ -331,6 +350,7 @@ authority_on_config(void *app, struct role *r, struct slice text,
 
 	a->role = r;
 	a->loop = role_get_loop(r);
+	a->store_since = a->audit_since = a->issuer_since = wall_now();
 	ret = ca_conf_parse(text, "configuration", &a->conf, why);
 	if (ret != ERR_OK)
 		return ret;
@@ -361,6 +381,7 @@ authority_on_give(void *app, struct role *r, const char *name, int fd)
 		return;
 	} else if (role_is_link(name, peer, &index) &&
 		   strcmp(peer, "signer") == 0) {
+		ev_timer_cancel(&a->alone);
 		ipc_close(&a->signer);
 		authority_fail_signing(a);
 		(void)!ipc_new(a->loop, fd, "authority-signer", &link_limits,

@@ -147,6 +147,7 @@ struct status {
 	Meshcert__Admin__V1__StatusLine lines[STATUS_LINES_MAX];
 	Meshcert__Admin__V1__StatusLine *list[STATUS_LINES_MAX];
 	char text[STATUS_LINES_MAX][WHY_MAX];
+	char since[STATUS_LINES_MAX][WALL_TEXT_MAX];
 	size_t cnt;
 };
 
@@ -174,6 +175,16 @@ status_add(struct status *s, int level, const char *topic, const char *action,
 	s->list[s->cnt++] = l;
 }
 
+/* Of the line that was added last. */
+static void
+status_set_since(struct status *s, struct wall since)
+{
+	if (since.ms == 0 || s->cnt == 0)
+		return;
+	wall_format(since, s->since[s->cnt - 1]);
+	s->lines[s->cnt - 1].since = s->since[s->cnt - 1];
+}
+
 enum {
 	OK = MESHCERT__ADMIN__V1__STATUS_LEVEL__STATUS_OK,
 	WARN = MESHCERT__ADMIN__V1__STATUS_LEVEL__STATUS_WARN,
@@ -187,8 +198,16 @@ status_add_issuer(const struct authority *a, struct status *s)
 	char until[WALL_TEXT_MAX];
 
 	if (a->signer == NULL || buf_len(&a->chain_msg) == 0) {
-		status_add(s, BAD, "issuer", "look at the signer's log",
-			   "the signer is not ready: nothing can be issued");
+		status_add(s, BAD, "issuer",
+			   a->warning[0] != '\0' ? "see meshcert-ca(8), "
+						   "PLUGGED-IN CA"
+						 : "look at the signer's log",
+			   "%s",
+			   a->warning[0] != '\0'
+				   ? a->warning
+				   : "the signer is not ready: nothing can be "
+				     "issued");
+		status_set_since(s, a->issuer_since);
 		return;
 	}
 	wall_format(a->issuer_not_after, until);
@@ -209,6 +228,7 @@ status_add_issuer(const struct authority *a, struct status *s)
 		status_add(s, WARN, "issuer",
 			   "see meshcert-ca(8), PLUGGED-IN CA", "%s",
 			   a->warning);
+	status_set_since(s, a->issuer_since);
 }
 
 static void
@@ -226,6 +246,7 @@ status_add_record(const struct authority *a, struct status *s)
 			   "%" PRIu64 " issued, %" PRIu64 " failed, %" PRIu64
 			   " without a recorded end",
 			   n.issued, n.failed, n.intents - n.issued - n.failed);
+	status_set_since(s, a->store_since);
 }
 
 static void
@@ -236,14 +257,15 @@ status_add_audit(const struct authority *a, struct status *s)
 			   "make room on the disk of data_dir; it goes on by "
 			   "itself",
 			   "%s", a->audit_text);
-	else if (a->audit_text[0] != '\0')
+	else if (a->audit_mismatch[0] != '\0')
 		status_add(s, BAD, "audit",
 			   "compare the log with your copies; restart the "
 			   "authority to clear this",
-			   "%s", a->audit_text);
+			   "%s", a->audit_mismatch);
 	else
 		status_add(s, OK, "audit", "", "%" PRIu64 " lines",
 			   audit_get_head(a->audit).count);
+	status_set_since(s, a->audit_since);
 }
 
 static void

@@ -34,6 +34,8 @@ audit_note(struct authority *a, enum err e, const struct why *why)
 				  : "");
 	if (e != ERR_OK)
 		metric_add(a->metrics, M_AUDIT_FAILURES, 0, 1);
+	if ((a->audit_state == ERR_OK) != (e == ERR_OK))
+		a->audit_since = wall_now();
 	a->audit_state = e;
 	(void)snprintf(a->audit_text, sizeof(a->audit_text), "%s",
 		       e == ERR_OK ? "" : why_text(why, e));
@@ -80,7 +82,8 @@ audit_report_mismatch(struct authority *a, const struct why *why)
 	authority_audit_event(a, buf_get(&line));
 	buf_fini(&line);
 	/* Stays in the status until an operator has looked: see status. */
-	(void)snprintf(a->audit_text, sizeof(a->audit_text), "%s", why->text);
+	(void)snprintf(a->audit_mismatch, sizeof(a->audit_mismatch), "%s",
+		       why->text);
 }
 
 /* A chain that is broken inside the newest file cannot be gone on from: the

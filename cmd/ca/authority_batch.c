@@ -17,6 +17,7 @@
 enum {
 	/* Completions wait so long for a batch to ride with. */
 	COMPLETION_WAIT_MS = 200,
+	COMPLETION_RETRY_MS = 2000,
 	COMPLETIONS_MAX = 1 << 20
 };
 
@@ -203,6 +204,8 @@ batch_note_store(struct authority *a, enum err e, const struct why *why)
 	} else if (a->store_state != ERR_OK) {
 		log_info("authority.record", "the record can be written again");
 	}
+	if ((a->store_state == ERR_OK) != (e == ERR_OK))
+		a->store_since = wall_now();
 	a->store_state = e;
 	(void)snprintf(a->store_text, sizeof(a->store_text), "%s",
 		       e == ERR_OK ? "" : why_text(why, e));
@@ -300,17 +303,24 @@ batch_send(struct authority *a, struct request *rq)
 		.identity = buf_get(&rq->identity),
 		.spki = rq->issue.spki,
 	};
+	struct why why = {0};
 	struct buf out;
+	enum err ret;
 
 	memcpy(m.serial, rq->serial, sizeof(m.serial));
 	buf_init(&out, MSG_FRAME_MAX);
 	msg_sign_write(&out, &m);
 	authority_signing_add(a, rq);
-	if (ipc_send(a->signer, MSG_SIGN, rq->sign_id, buf_get(&out)) != ERR_OK)
-		log_error("authority.signer",
-			  "its queue is full: a request waits until it is "
-			  "restarted");
+	ret = ipc_send(a->signer, MSG_SIGN, rq->sign_id, buf_get(&out));
 	buf_fini(&out);
+	if (ret == ERR_OK)
+		return;
+	/* It surely was not signed. */
+	(void)why_set(&why, ERR_UNAVAILABLE, "the signer's queue: %s",
+		      err_text(ret));
+	(void)authority_signing_take(a, rq->sign_id);
+	authority_completed(a, rq, STORE_FAILED, SLICE_NONE);
+	batch_refuse(a, rq, ERR_UNAVAILABLE, &why);
 }
 
 void
@@ -361,7 +371,14 @@ authority_flush_completions(struct authority *a)
 static void
 completions_on_timer(void *arg)
 {
-	authority_flush_completions(arg);
+	struct authority *a = arg;
+
+	authority_flush_completions(a);
+	/* A disk that is full now may have room again without any request. */
+	if (a->done_cnt > 0 && a->done_timer == NULL)
+		must(ev_timer_start(a->loop, COMPLETION_RETRY_MS,
+				    completions_on_timer, a,
+				    &a->done_timer) == ERR_OK);
 }
 
 void

@@ -67,7 +67,8 @@ struct authority {
 	struct ca_serial *serials;
 	struct front_link fronts[FRONTS_MAX];
 	struct ipc *signer;
-	struct buf chain_msg; /* newest MSG_CHAIN, empty: no issuer yet */
+	struct ev_timer *alone; /* runs while there is no signer */
+	struct buf chain_msg;   /* newest MSG_CHAIN, empty: no issuer yet */
 	struct wall issuer_not_after;
 	char warning[WHY_MAX]; /* of the issuer */
 
@@ -91,8 +92,11 @@ struct authority {
 	bool audit_dirty;
 	enum err audit_state; /* ERR_OK, or why it cannot be written */
 	char audit_text[WHY_MAX];
+	char audit_mismatch[WHY_MAX]; /* lines were lost before this start */
 	enum err store_state;
 	char store_text[WHY_MAX];
+	/* Since when these are as they are. */
+	struct wall audit_since, store_since, issuer_since;
 
 	int admin_fd;
 	struct ev_listener *admin;
@@ -105,6 +109,8 @@ void authority_answer(struct authority *a, struct request *rq, enum err e,
 		      struct slice text, struct slice cert,
 		      uint32_t generation);
 void authority_signing_add(struct authority *a, struct request *rq);
+/* NULL: none of this id is being signed. */
+struct request *authority_signing_take(struct authority *a, uint64_t id);
 
 /* authority_batch.c: takes at most BATCH_MAX of the waiting requests through
  * policy and record, and sends them to the signer. */

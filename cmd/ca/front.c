@@ -133,6 +133,17 @@ authority_on_message(void *arg, uint16_t type, uint64_t id,
 }
 
 static void
+front_on_alone(void *arg)
+{
+	struct front *f = arg;
+
+	log_error("front.authority",
+		  "no new link to the authority came: this front ends, to be "
+		  "started and linked again");
+	role_exit(f->role);
+}
+
+static void
 authority_on_close(void *arg, enum err why)
 {
 	struct front *f = arg;
@@ -141,6 +152,9 @@ authority_on_close(void *arg, enum err why)
 	ipc_close(&f->authority);
 	f->serving_asked = false;
 	front_fail_pending(f);
+	/* A link that was cut while both ends live is made anew by nobody. */
+	must(ev_timer_start(f->loop, ROLE_RELINK_MS, front_on_alone, f,
+			    &f->alone) == ERR_OK);
 }
 
 static const struct ipc_cbs authority_cbs = {
@@ -186,6 +200,7 @@ static void
 front_link(struct front *f, const char *peer, int fd)
 {
 	if (strcmp(peer, "authority") == 0) {
+		ev_timer_cancel(&f->alone);
 		ipc_close(&f->authority);
 		front_fail_pending(f);
 		f->serving_asked = false;
@@ -222,8 +237,9 @@ front_on_config(void *app, struct role *r, struct slice text, struct why *why)
 	must(metric_block_map(ca_metrics, -1, true, &f->metrics) == ERR_OK);
 	if ((ret = tls_ctx_new(&opts, &f->tls)) != ERR_OK)
 		return why_set(why, ret, "TLS context");
+	front_set_methods(f);
 	f->serve = (struct serve_opts){
-		.methods = front_methods,
+		.methods = f->methods,
 		.limits = {.streams_max = (uint32_t)f->conf.limit_streams,
 			   .header_bytes_max = (size_t)f->conf.limit_headers,
 			   .stream_out_max = OUT_MAX,
@@ -292,14 +308,20 @@ front_on_reload(void *app, struct role *r, struct slice text)
 		return;
 	}
 	ca_conf_apply_log(&fresh);
-	/* Limits and CSR policy are looked up with each request; what was set
-	 * up at the start (issuers of tokens) stays until a restart. */
+	/* The supervisor lets nothing else through that we use. Limits of a
+	 * connection count for those that come now. */
 	f->conf.csr_san = fresh.csr_san;
 	f->conf.csr_rsa_bits_min = fresh.csr_rsa_bits_min;
 	f->conf.csr_rsa_bits_max = fresh.csr_rsa_bits_max;
 	f->conf.csr_allow_ed25519 = fresh.csr_allow_ed25519;
 	f->conf.limit_connections = fresh.limit_connections;
 	f->conf.limit_request_ms = fresh.limit_request_ms;
+	f->conf.limit_message = fresh.limit_message;
+	front_set_methods(f);
+	f->serve.limits.streams_max = (uint32_t)fresh.limit_streams;
+	f->serve.limits.header_bytes_max = (size_t)fresh.limit_headers;
+	f->serve.handshake_timeout_ms = (uint64_t)fresh.limit_handshake_ms;
+	f->serve.idle_timeout_ms = (uint64_t)fresh.limit_idle_ms;
 	ca_conf_free(&fresh);
 }
 

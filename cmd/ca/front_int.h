@@ -20,7 +20,8 @@
 #include "tls/tls.h"
 
 enum {
-	REQUEST_ID_LEN = 32
+	REQUEST_ID_LEN = 32,
+	FRONT_METHODS_MAX = 4
 };
 
 /* What follows the leaf in an answer, ready-made. */
@@ -89,6 +90,7 @@ struct front {
 	size_t source_cnt;
 	struct issue *parked;
 	struct ipc *authority;
+	struct ev_timer *alone; /* runs while there is no authority */
 	struct ipc *fetch;
 	struct tls_ctx *tls;
 	struct chain_tail *chain;     /* newest; NULL: none yet */
@@ -101,6 +103,7 @@ struct front {
 	int listen_fd;
 	struct ev_listener *listener;
 	struct serve_opts serve;
+	struct grpc_method methods[FRONT_METHODS_MAX];
 	struct connection *conns;
 	size_t conn_cnt;
 	struct pending *pending;
@@ -119,7 +122,8 @@ struct front {
 void front_serve(struct front *f);
 
 /* front_issue.c */
-extern const struct grpc_method front_methods[];
+/* The methods, with the limits of the configuration. */
+void front_set_methods(struct front *f);
 void front_take_result(struct front *f, uint64_t id,
 		       const struct msg_result *m);
 /* Entries of an IstioCertificateResponse, appended to out. */
@@ -129,6 +133,10 @@ void reply_put_text(struct buf *out, struct slice text);
 void front_fail_pending(struct front *f);
 /* Authenticates again what waited for a key set. */
 void issue_unpark(struct issue *is);
+/* Refuses what waited for a key set too long. */
+void issue_give_up(struct issue *is);
+/* Looks after those that wait, each second, while there are any. */
+void front_start_sweep(struct front *f);
 
 /* front_serving.c */
 MUST_USE enum err front_take_chain(struct front *f, const struct msg_chain *m);
@@ -146,6 +154,8 @@ void front_jwks_start(struct front *f);
 void front_jwks_take(struct front *f, uint64_t id, const struct msg_fetched *m);
 /* Parks a request whose token's key is unknown, when fetching may help. */
 bool front_jwks_park(struct front *f, struct issue *is, struct slice header);
+/* Gives up those whose deadline has passed. */
+void front_jwks_expire(struct front *f, struct mono now);
 void front_jwks_forget(struct front *f, struct issue *is);
 void front_jwks_free(struct front *f);
 

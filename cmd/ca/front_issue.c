@@ -191,10 +191,10 @@ issue_refuse_early(struct issue *is, enum err e, const struct why *why)
 
 static void front_sweep(void *arg);
 
-static void
+void
 front_start_sweep(struct front *f)
 {
-	if (f->sweep == NULL && f->pending_cnt > 0)
+	if (f->sweep == NULL && (f->pending_cnt > 0 || f->parked != NULL))
 		must(ev_timer_start(f->loop, SWEEP_MS, front_sweep, f,
 				    &f->sweep) == ERR_OK);
 }
@@ -214,6 +214,7 @@ front_sweep(void *arg)
 			issue_refuse(is, ERR_TIMEOUT,
 				     "the authority did not answer in time");
 	}
+	front_jwks_expire(f, now);
 	front_start_sweep(f);
 }
 
@@ -444,8 +445,20 @@ issue_on_open(void *app, struct grpc_call *call)
 	grpc_call_set_app(call, is);
 	header = grpc_call_get_header(call, "authorization", &cnt);
 	ret = issue_authenticate(is, header, cnt, &why);
-	if (ret != ERR_OK && !front_jwks_park(f, is, header))
+	if (ret == ERR_OK)
+		return;
+	if (front_jwks_park(f, is, header))
+		front_start_sweep(f);
+	else
 		issue_refuse_early(is, ERR_UNAUTHENTICATED, &why);
+}
+
+void
+issue_give_up(struct issue *is)
+{
+	const struct why why = {"the token issuer's keys did not come in time"};
+
+	issue_refuse_early(is, ERR_UNAUTHENTICATED, &why);
 }
 
 void
@@ -652,9 +665,9 @@ health_on_watch(void *app, struct grpc_call *call, struct slice message)
 		(void)grpc_call_send(call, SLICE_ARRAY(unknown));
 }
 
-const struct grpc_method front_methods[] = {
+static const struct grpc_method front_methods[FRONT_METHODS_MAX] = {
 	{.path = "/istio.v1.auth.IstioCertificateService/CreateCertificate",
-	 .request_max = 65536,
+	 /* request_max: limit.message */
 	 .on_open = issue_on_open,
 	 .on_message = issue_on_message,
 	 .on_half_close = issue_on_half_close,
@@ -667,3 +680,10 @@ const struct grpc_method front_methods[] = {
 	 .on_message = health_on_watch},
 	{.path = NULL},
 };
+
+void
+front_set_methods(struct front *f)
+{
+	memcpy(f->methods, front_methods, sizeof(f->methods));
+	f->methods[0].request_max = (size_t)f->conf.limit_message;
+}

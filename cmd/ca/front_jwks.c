@@ -203,6 +203,19 @@ front_jwks_park(struct front *f, struct issue *is, struct slice header)
 }
 
 void
+front_jwks_expire(struct front *f, struct mono now)
+{
+	struct issue *next;
+
+	/* Each that is given up takes itself out of the list. */
+	for (struct issue *is = f->parked; is != NULL; is = next) {
+		next = is->parked_next;
+		if (mono_is_before(is->deadline, now))
+			issue_give_up(is);
+	}
+}
+
+void
 front_jwks_forget(struct front *f, struct issue *is)
 {
 	for (struct issue **at = &f->parked; *at != NULL;

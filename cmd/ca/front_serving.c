@@ -107,6 +107,8 @@ front_take_chain(struct front *f, const struct msg_chain *m)
 	struct why why = {0};
 	enum err ret;
 
+	if (m->root_cnt == 0)
+		return ERR_PROTOCOL;
 	if ((ret = front_set_trust(f, m, &why)) != ERR_OK) {
 		log_error("front.chain", "%s", why.text);
 		return ret;
@@ -295,10 +297,9 @@ front_take_serving_file(struct front *f, const char *name, int fd)
 	enum err ret = serving_read_file(f, name, fd);
 
 	(void)close(fd);
-	/* Certificate and key come one after the other: while they do not fit,
-	 * the pair before them stays. */
-	if (ret == ERR_OK &&
-	    (f->serving_key_pem == NULL || buf_len(&f->serving_cert_pem) == 0))
+	/* The key always comes behind its certificate: then they are judged
+	 * as a pair. */
+	if (ret == ERR_OK && strcmp(name, "serving.key") != 0)
 		return;
 	if (ret == ERR_OK)
 		ret = serving_load_files(f, &why);

@@ -18,6 +18,7 @@
 #include "ca/msg.h"
 #include "ca/roles.h"
 #include "ca/signer_int.h"
+#include "crypto/hash.h"
 #include "custody/custody.h"
 #include "ipc/ipc.h"
 #include "ipc/role.h"
@@ -28,7 +29,7 @@ signer_send_chain(struct signer *s)
 	struct msg_chain m = {0};
 	struct buf out;
 
-	if (s->authority == NULL || s->issuer == NULL)
+	if (s->authority == NULL || !s->started)
 		return;
 	signer_describe_chain(s, &m);
 	buf_init(&out, MSG_FRAME_MAX);
@@ -37,13 +38,35 @@ signer_send_chain(struct signer *s)
 	buf_fini(&out);
 }
 
+/* The same chain has the same number in each life of this role: nobody who
+ * holds an answer's tail can take one issuer for another. */
+static uint32_t
+signer_name_generation(const struct signer *s)
+{
+	uint8_t hash[HASH_SHA256_LEN];
+	struct slice in = SLICE_ARRAY(hash);
+	struct msg_chain m;
+	struct buf out;
+	uint32_t number = 0;
+
+	signer_describe_chain(s, &m);
+	m.generation = 0;
+	m.warning = SLICE_NONE;
+	buf_init(&out, MSG_FRAME_MAX);
+	msg_chain_write(&out, &m);
+	hash_sha256(buf_get(&out), hash);
+	buf_fini(&out);
+	must(slice_read_u32(&in, &number) == ERR_OK);
+	return number;
+}
+
 void
 signer_take_issuer(struct signer *s, struct issuer *fresh)
 {
 	if (fresh != NULL) {
 		issuer_free(s->issuer);
 		s->issuer = fresh;
-		s->generation++;
+		s->generation = signer_name_generation(s);
 	}
 	signer_send_chain(s);
 }

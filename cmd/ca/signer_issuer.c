@@ -222,7 +222,8 @@ signer_open_issuer(struct signer *s, struct why *why)
 		return signer_open_self(s, why);
 	/* A bad set at the start leaves nothing in force: the role stays and
 	 * waits for a good one, and says so. */
-	(void)signer_load_files(s, why);
+	if (signer_load_files(s, why) != ERR_OK)
+		signer_send_chain(s);
 	return ERR_OK;
 }
 
@@ -231,13 +232,18 @@ signer_open_issuer(struct signer *s, struct why *why)
 void
 signer_describe_chain(const struct signer *s, struct msg_chain *out)
 {
-	const struct pki_bundle *roots = issuer_get_roots(s->issuer);
-	const char *warning = s->reload_text[0] != '\0'
-				      ? s->reload_text
-				      : issuer_get_warning(s->issuer);
-	size_t root_cnt = pki_bundle_count(roots);
+	const struct pki_bundle *roots;
+	const char *warning;
+	size_t root_cnt;
 
 	*out = (struct msg_chain){0};
+	out->warning = slice_of_str(s->reload_text);
+	if (s->issuer == NULL)
+		return;
+	roots = issuer_get_roots(s->issuer);
+	root_cnt = pki_bundle_count(roots);
+	warning = s->reload_text[0] != '\0' ? s->reload_text
+					    : issuer_get_warning(s->issuer);
 	out->generation = s->generation;
 	if ((issuer_get_flags(s->issuer) & ISSUER_NO_CRL_SIGN) != 0)
 		out->flags = MSG_CHAIN_NO_CRL_SIGN;

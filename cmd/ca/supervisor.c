@@ -27,6 +27,8 @@
 
 enum {
 	CONFIG_MAX = 1 << 19,
+	ARGS_MAX = 160, /* twice the --set options that main takes, and more */
+	PASS_FD = 100,
 	LISTEN_GRPC = 0,
 	LISTEN_HTTP,
 	LISTEN_ADMIN,
@@ -53,6 +55,7 @@ struct supervisor {
 	int listen[LISTEN_CNT]; /* -1: none */
 	char *fetch_path;
 	struct ev_signal *signals[4];
+	struct ev_child *check; /* of the program that is to replace us */
 	struct ev_watch *issuer_watch;
 	struct ev_watch *serving_watch;
 	bool upgrade;
@@ -110,16 +113,67 @@ supervisor_load(struct supervisor *s, struct buf *text, struct ca_conf *conf,
 	return ret;
 }
 
+/* What roles take over while they run. */
+static bool
+supervisor_may_reload(const char *name)
+{
+	static const char *const names[] = {
+		"drain",       "log.",          "cert.",
+		"csr.",        "token.",        "limit.",
+		"serving.ttl", "serving.names", "audit.on_full"};
+
+	for (size_t i = 0; i < COUNT_OF(names); i++) {
+		if (strncmp(name, names[i], strlen(names[i])) == 0)
+			return true;
+	}
+	return false;
+}
+
+/* All or nothing: roles of which some know the new value and others (those
+ * that are restarted later) the old one would contradict each other. */
+static enum err
+supervisor_check_reload(const struct supervisor *s, const struct ca_conf *fresh,
+			struct why *why)
+{
+	enum err ret = ERR_OK;
+
+	for (const struct conf_key *k = ca_conf_keys;
+	     ret == ERR_OK && k->name != NULL; k++) {
+		const struct conf_key one[] = {*k, {.name = NULL}};
+		struct buf now;
+		struct buf then;
+
+		if (supervisor_may_reload(k->name))
+			continue;
+		buf_init(&now, CONFIG_MAX);
+		buf_init(&then, CONFIG_MAX);
+		ret = conf_print(one, fresh, &now);
+		if (ret == ERR_OK)
+			ret = conf_print(one, &s->conf, &then);
+		if (ret == ERR_OK &&
+		    !slice_is_eq(buf_get(&now), buf_get(&then)))
+			ret = why_set(why, ERR_CONFIG,
+				      "%s was changed, which needs a restart",
+				      k->name);
+		buf_fini(&now);
+		buf_fini(&then);
+	}
+	return ret;
+}
+
 static void
 supervisor_reload(struct supervisor *s)
 {
 	struct ca_conf fresh = {0};
+	struct ca_conf old;
 	struct why why = {0};
 	struct buf text;
 	enum err ret;
 
 	buf_init(&text, CONFIG_MAX);
 	ret = supervisor_load(s, &text, &fresh, &why);
+	if (ret == ERR_OK)
+		ret = supervisor_check_reload(s, &fresh, &why);
 	if (ret != ERR_OK) {
 		log_error("supervisor.reload",
 			  "%s; the configuration before it stays in force",
@@ -127,9 +181,12 @@ supervisor_reload(struct supervisor *s)
 	} else {
 		log_info("supervisor.reload", "configuration read again");
 		ca_conf_apply_log(&fresh);
-		ca_conf_free(&fresh);
+		old = s->conf;
+		s->conf = fresh;
+		fresh = old;
 		supervise_reload(s->roles_run, buf_get(&text));
 	}
+	ca_conf_free(&fresh);
 	buf_fini(&text);
 }
 
@@ -319,6 +376,7 @@ supervisor_give_file(struct supervisor *s, struct supervised *one,
 	int fd;
 
 	if (os_file_open(path, &fd, &why) != ERR_OK) {
+		/* Of a plugged-in CA's names most are not there. */
 		log_debug("supervisor.file", "%s", why.text);
 		return;
 	}
@@ -492,6 +550,95 @@ supervisor_on_stopped(void *arg)
 	ev_loop_stop(s->loop);
 }
 
+/* The file that stands at our path now. */
+static bool
+supervisor_find_self(char *self, size_t cap)
+{
+	ssize_t len = readlink("/proc/self/exe", self, cap - 1);
+
+	if (len <= 0)
+		return false;
+	self[len] = '\0';
+	/* A replaced file is shown with this behind its name. */
+	if (slice_has_suffix(slice_of_str(self), " (deleted)"))
+		self[len - 10] = '\0';
+	return true;
+}
+
+/* The arguments that we were started with. */
+static size_t
+supervisor_build_args(const struct supervisor *s, const char *args[ARGS_MAX])
+{
+	size_t cnt = 0;
+
+	args[cnt++] = CA_PROGRAM;
+	if (s->args->config != NULL) {
+		args[cnt++] = "--config";
+		args[cnt++] = s->args->config;
+	}
+	for (const char *const *set = s->args->set; *set != NULL; set++) {
+		args[cnt++] = "--set";
+		args[cnt++] = *set;
+	}
+	args[cnt] = NULL;
+	return cnt;
+}
+
+static void
+supervisor_stop(struct supervisor *s)
+{
+	log_info("supervisor.stop", "%s",
+		 s->upgrade ? "a newer program takes over" : "stopping");
+	os_notify(s->upgrade ? "RELOADING=1" : "STOPPING=1");
+	supervise_stop(s->roles_run, (uint64_t)s->conf.drain_ms);
+}
+
+static void
+supervisor_on_checked(void *arg, pid_t pid, int exit_code, int term_signal)
+{
+	struct supervisor *s = arg;
+
+	(void)pid;
+	s->check = NULL;
+	if (exit_code != 0 || term_signal != 0) {
+		log_error("supervisor.upgrade",
+			  "the program at our path does not take the "
+			  "configuration (exit %d, signal %d): this one goes "
+			  "on",
+			  exit_code, term_signal);
+		return;
+	}
+	s->upgrade = true;
+	supervisor_stop(s);
+}
+
+/* A program that cannot even read its configuration must not replace one that
+ * serves: it is asked first. */
+static void
+supervisor_start_upgrade(struct supervisor *s)
+{
+	const char *args[ARGS_MAX];
+	size_t cnt = supervisor_build_args(s, args);
+	char self[4096];
+	struct os_spawn spawn = {.path = self, .argv = args};
+	struct why why = {0};
+	pid_t pid = 0;
+	enum err ret = ERR_NOT_FOUND;
+
+	if (s->check != NULL)
+		return;
+	args[cnt++] = "--check";
+	args[cnt] = NULL;
+	if (supervisor_find_self(self, sizeof(self)))
+		ret = os_spawn(&spawn, &pid, &why);
+	if (ret == ERR_OK)
+		ret = ev_child_watch(s->loop, pid, supervisor_on_checked, s,
+				     &s->check);
+	if (ret != ERR_OK)
+		log_error("supervisor.upgrade", "%s: this program goes on",
+			  why_text(&why, ret));
+}
+
 static void
 supervisor_on_signal(void *arg, int signum)
 {
@@ -507,11 +654,10 @@ supervisor_on_signal(void *arg, int signum)
 		os_notify("READY=1");
 		return;
 	}
-	s->upgrade = signum == SIGUSR2;
-	log_info("supervisor.stop", "%s",
-		 s->upgrade ? "a newer program takes over" : "stopping");
-	os_notify(s->upgrade ? "RELOADING=1" : "STOPPING=1");
-	supervise_stop(s->roles_run, (uint64_t)s->conf.drain_ms);
+	if (signum == SIGUSR2)
+		supervisor_start_upgrade(s);
+	else
+		supervisor_stop(s);
 }
 
 /* ---- life -------------------------------------------------------------- */
@@ -560,6 +706,7 @@ supervisor_open(struct supervisor *s, struct why *why)
 static void
 supervisor_close(struct supervisor *s)
 {
+	ev_child_cancel(&s->check);
 	ev_watch_cancel(&s->issuer_watch);
 	ev_watch_cancel(&s->serving_watch);
 	for (size_t i = 0; i < COUNT_OF(s->signals); i++)
@@ -568,52 +715,51 @@ supervisor_close(struct supervisor *s)
 	s->roles_run = NULL;
 }
 
+/* Lays the sockets out as systemd does: from 3 on, with their names. */
+static bool
+supervisor_pass_sockets(const struct supervisor *s)
+{
+	char names[64] = "";
+	char cnt[16];
+	char pid[16];
+	int n = 0;
+
+	for (int i = 0; i < LISTEN_CNT; i++) {
+		if (s->listen[i] < 0)
+			continue;
+		/* First out of the way of those that follow. */
+		if (dup2(s->listen[i], PASS_FD + n) < 0)
+			return false;
+		(void)snprintf(names + strlen(names),
+			       sizeof(names) - strlen(names), "%s%s",
+			       n == 0 ? "" : ":", listen_names[i] + 7);
+		n++;
+	}
+	for (int i = 0; i < n; i++) {
+		if (dup2(PASS_FD + i, 3 + i) < 0)
+			return false;
+	}
+	os_close_from(3 + n);
+	(void)snprintf(cnt, sizeof(cnt), "%d", n);
+	(void)snprintf(pid, sizeof(pid), "%d", (int)getpid());
+	return setenv("LISTEN_FDS", cnt, 1) == 0 &&
+	       setenv("LISTEN_PID", pid, 1) == 0 &&
+	       setenv("LISTEN_FDNAMES", names, 1) == 0;
+}
+
 /* The same process id, the same sockets, the program that now stands at our
  * path. */
 static int
 supervisor_exec(struct supervisor *s)
 {
-	const char *args_room[64 * 2 + 8];
-	size_t argc = 0;
-	char cnt[16];
-	char pid[16];
+	const char *args[ARGS_MAX];
 	char self[4096];
-	ssize_t len;
 
-	len = readlink("/proc/self/exe", self, sizeof(self) - 1);
-	if (len <= 0)
+	if (!supervisor_find_self(self, sizeof(self)) ||
+	    !supervisor_pass_sockets(s))
 		return 1;
-	self[len] = '\0';
-	/* A replaced file is shown with this behind its name. */
-	if (slice_has_suffix(slice_of_str(self), " (deleted)"))
-		self[len - 10] = '\0';
-	for (int i = 0; i < LISTEN_CNT; i++) {
-		/* Numbers from 3 on, in our order; all were opened early and
-		 * lie above them. */
-		if (s->listen[i] < 0 || dup2(s->listen[i], 100 + i) < 0)
-			return 1;
-	}
-	for (int i = 0; i < LISTEN_CNT; i++) {
-		if (dup2(100 + i, 3 + i) < 0)
-			return 1;
-	}
-	os_close_from(3 + LISTEN_CNT);
-	(void)snprintf(cnt, sizeof(cnt), "%d", LISTEN_CNT);
-	(void)snprintf(pid, sizeof(pid), "%d", (int)getpid());
-	(void)setenv("LISTEN_FDS", cnt, 1);
-	(void)setenv("LISTEN_PID", pid, 1);
-	(void)setenv("LISTEN_FDNAMES", "grpc:http:admin", 1);
-	args_room[argc++] = CA_PROGRAM;
-	if (s->args->config != NULL) {
-		args_room[argc++] = "--config";
-		args_room[argc++] = s->args->config;
-	}
-	for (const char *const *set = s->args->set; *set != NULL; set++) {
-		args_room[argc++] = "--set";
-		args_room[argc++] = *set;
-	}
-	args_room[argc] = NULL;
-	(void)execv(self, (char *const *)(uintptr_t)args_room);
+	supervisor_build_args(s, args);
+	(void)execv(self, (char *const *)(uintptr_t)args);
 	log_error("supervisor.upgrade", "%s could not be started", self);
 	return 1;
 }

@@ -236,7 +236,8 @@ msg_chain_read(struct slice in, struct msg_chain *m)
 	ret = msg_get(&in, chain_fields, COUNT_OF(chain_fields), m);
 	if (ret != ERR_OK || slice_read_u8(&in, &chain_cnt) != ERR_OK ||
 	    slice_read_u8(&in, &root_cnt) != ERR_OK ||
-	    chain_cnt + root_cnt > MSG_CHAIN_CERTS_MAX || root_cnt == 0)
+	    chain_cnt + root_cnt > MSG_CHAIN_CERTS_MAX ||
+	    (root_cnt == 0 && chain_cnt != 0))
 		return ERR_PROTOCOL;
 	for (size_t i = 0; i < (size_t)chain_cnt + root_cnt; i++) {
 		if (slice_read_counted(&in, &m->ders[i]) != ERR_OK)

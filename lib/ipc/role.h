@@ -15,6 +15,12 @@
 
 struct role;
 
+enum {
+	/* A peer that died is back with a new link before this: longer than
+	 * the supervisor's longest back-off. */
+	ROLE_RELINK_MS = 15000
+};
+
 struct role_ops {
 	const char *program;
 	const char *name;

@@ -252,6 +252,8 @@ supervised_schedule_restart(struct supervised *p)
 		p->backoff_ms == 0 ? BACKOFF_FIRST_MS : p->backoff_ms * 2;
 	if (p->backoff_ms > BACKOFF_MAX_MS)
 		p->backoff_ms = BACKOFF_MAX_MS;
+	/* Twice, where it died while it was being started. */
+	ev_timer_cancel(&p->restart);
 	must(ev_timer_start(p->all->loop, wait, supervised_restart, p,
 			    &p->restart) == ERR_OK);
 }
@@ -334,6 +336,9 @@ supervised_start(struct supervised *p)
 	struct why why = {0};
 	enum err ret;
 
+	/* Half started before: its end will call this again. */
+	if (p->pid > 0)
+		return;
 	p->started = mono_now();
 	p->ready = false;
 	p->told_stop = false;
