@@ -42,6 +42,17 @@ def procs(folder, request):
 
 
 @pytest.fixture
+def make_ours(procs, folder, build):
+    """Makes authorities (not started) that trust the tokens of .issuer."""
+    def make(config=None, **more):
+        issuer = tokens.Issuer("RS256")
+        one = Authority(procs, folder, build, config, issuer=issuer, **more)
+        one.issuer = issuer
+        return one
+    return make
+
+
+@pytest.fixture
 def ours(procs, folder, build):
     """A running meshcert-ca, which trusts the tokens of its .issuer."""
     issuer = tokens.Issuer("RS256")

@@ -12,6 +12,7 @@
 #include "base/mem.h"
 #include "ca/authority_int.h"
 #include "crypto/hash.h"
+#include "pki/spiffe_id.h"
 #include "ra/ra.h"
 
 enum {
@@ -115,24 +116,17 @@ batch_check(struct authority *a, struct request *rq, struct why *why)
 
 /* ---- inside ------------------------------------------------------------ */
 
+/* A request that is refused for what it asks must not use the token up. */
 static enum err
-batch_use_token(struct authority *a, struct request *rq, struct why *why)
+batch_check_token(struct authority *a, struct request *rq, struct why *why)
 {
 	enum err ret;
 
-	ret = store_token_use(a->store, rq->issue.token_hash.p, rq->key_hash,
-			      rq->asked_at, a->conf.token_repeat_ms,
-			      &rq->identity);
+	ret = store_token_get_identity(a->store, rq->issue.token_hash.p,
+				       &rq->identity);
 	if (ret == ERR_NOT_FOUND)
 		return why_set(why, ERR_UNAUTHENTICATED,
 			       "join token: there is no such token");
-	if (ret == ERR_EXPIRED)
-		return why_set(why, ERR_UNAUTHENTICATED,
-			       "join token: it has expired");
-	if (ret == ERR_USED)
-		return why_set(why, ERR_UNAUTHENTICATED,
-			       "join token: it was used already, with another "
-			       "key");
 	if (ret != ERR_OK)
 		return ret;
 	ret = ca_policy_check_identity(&a->policy, buf_get(&rq->identity), why);
@@ -140,6 +134,29 @@ batch_use_token(struct authority *a, struct request *rq, struct why *why)
 		return ret;
 	return ca_policy_check_wanted(&a->policy, buf_get(&rq->identity),
 				      rq->issue.wanted, why);
+}
+
+static enum err
+batch_use_token(struct authority *a, struct request *rq, struct why *why)
+{
+	struct buf again;
+	enum err ret;
+
+	ret = batch_check_token(a, rq, why);
+	if (ret != ERR_OK)
+		return ret;
+	buf_init(&again, SPIFFE_ID_MAX);
+	ret = store_token_use(a->store, rq->issue.token_hash.p, rq->key_hash,
+			      rq->asked_at, a->conf.token_repeat_ms, &again);
+	buf_fini(&again);
+	if (ret == ERR_EXPIRED)
+		return why_set(why, ERR_UNAUTHENTICATED,
+			       "join token: it has expired");
+	if (ret == ERR_USED)
+		return why_set(why, ERR_UNAUTHENTICATED,
+			       "join token: it was used already, with another "
+			       "key");
+	return ret;
 }
 
 static enum err

@@ -94,6 +94,10 @@ front_serve(struct front *f)
 {
 	if (f->listener != NULL || f->stopping || f->listen_fd < 0)
 		return;
+	/* Without an issuer every request would be refused: who comes now
+	 * waits in the socket's queue. */
+	if (f->chain == NULL || !tls_ctx_has_identity(f->tls))
+		return;
 	if (ev_listen_fd(f->loop, f->listen_fd, front_on_accept, f,
 			 &f->listener) != ERR_OK) {
 		log_error("front.listen", "the listening socket is unusable");
@@ -290,8 +294,7 @@ front_on_start(void *app, struct role *r, struct why *why)
 	(void)r;
 	(void)why;
 	/* Files may have been given before the socket was. */
-	if (tls_ctx_has_identity(f->tls))
-		front_serve(f);
+	front_serve(f);
 	return ERR_OK;
 }
 

@@ -119,6 +119,7 @@ struct front {
 #define SERVING_REQUEST_ID UINT64_MAX
 
 /* front.c */
+/* Begins to accept, once there is all that answers need. */
 void front_serve(struct front *f);
 
 /* front_issue.c */

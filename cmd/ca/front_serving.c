@@ -119,6 +119,7 @@ front_take_chain(struct front *f, const struct msg_chain *m)
 	chain_tail_free(f->chain_old);
 	f->chain_old = f->chain;
 	f->chain = chain_tail_new(m);
+	front_serve(f);
 	if (f->conf.serving_kind == CA_SERVING_SELF)
 		front_ask_serving(f);
 	return ERR_OK;

@@ -74,6 +74,12 @@ MUST_USE enum err store_token_add(struct store *s, const struct store_token *t);
 MUST_USE enum err store_token_use(struct store *s, const uint8_t hash[32],
 				  const uint8_t key_hash[32], struct wall now,
 				  int64_t repeat_ms, struct buf *identity_out);
+/* Whom a token is for, whatever its state: asked before it is used, so that a
+ * request that will be refused does not use it up. Appended to out.
+ * ERR_NOT_FOUND. */
+MUST_USE enum err store_token_get_identity(struct store *s,
+					   const uint8_t hash[32],
+					   struct buf *out);
 MUST_USE enum err store_token_purge(struct store *s, struct wall before);
 
 /* -- small named values: audit head, generation numbers */

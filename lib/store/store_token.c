@@ -76,6 +76,26 @@ store_token_judge(sqlite3_stmt *st, struct slice key_hash, struct wall now,
 }
 
 enum err
+store_token_get_identity(struct store *s, const uint8_t hash[32],
+			 struct buf *out)
+{
+	sqlite3_stmt *st = store_stmt_get(s, STMT_TOKEN_FIND);
+	enum err ret = ERR_NOT_FOUND;
+	int rc;
+
+	if (st == NULL)
+		return store_err(s, sqlite3_errcode(s->db));
+	store_bind_blob(st, 1, slice_of(hash, 32));
+	rc = sqlite3_step(st);
+	if (rc == SQLITE_ROW)
+		ret = buf_put(out, store_column(st, 0));
+	else if (rc != SQLITE_DONE)
+		ret = store_err(s, rc);
+	store_stmt_reset(st);
+	return ret;
+}
+
+enum err
 store_token_use(struct store *s, const uint8_t hash[32],
 		const uint8_t key_hash[32], struct wall now, int64_t repeat_ms,
 		struct buf *identity_out)

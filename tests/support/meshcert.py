@@ -91,6 +91,14 @@ class Authority:
     def metrics(self):
         return net.get(self.http + "/metrics")[1]
 
+    def admin(self):
+        """A channel to the admin socket."""
+        return rpc.unix_channel(self.data / "admin.sock")
+
+    def status(self):
+        with self.admin() as channel:
+            return rpc.status(channel)
+
 
 class Agent:
     """A running meshcert-agent in a folder laid out as Istio's image is."""

@@ -116,6 +116,10 @@ class TestCA:
                            True) \
             .add_extension(x509.SubjectKeyIdentifier.from_public_key(
                 self.key.public_key()), False)
+        if parent is not None:
+            builder = builder.add_extension(
+                x509.AuthorityKeyIdentifier.from_issuer_public_key(
+                    parent.key.public_key()), False)
         self.cert = builder.sign(issuer.key, hash_for(issuer.key))
 
     def root(self):

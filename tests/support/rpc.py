@@ -256,3 +256,30 @@ def fetch_x509_bundles(channel, timeout=30, header=True):
                  "workload.X509BundlesResponse")
     return call(message("workload.X509BundlesRequest")(), timeout=timeout,
                 metadata=[("workload.spiffe.io", "true")] if header else [])
+
+
+ADMIN = "/meshcert.admin.v1.Admin/"
+
+
+def create_token(channel, identity, seconds=0, timeout=10):
+    """A join token, over the admin socket."""
+    call = _call(channel.unary_unary, ADMIN + "CreateToken",
+                 "meshcert.admin.v1.CreateTokenRequest",
+                 "meshcert.admin.v1.CreateTokenResponse")
+    return call(message("meshcert.admin.v1.CreateTokenRequest")(
+        identity=identity, ttl_seconds=seconds), timeout=timeout).token
+
+
+def status(channel, timeout=10):
+    """{topic: [(level, text)]} of the admin socket's status."""
+    call = _call(channel.unary_unary, ADMIN + "Status",
+                 "meshcert.admin.v1.StatusRequest",
+                 "meshcert.admin.v1.StatusResponse")
+    reply = call(message("meshcert.admin.v1.StatusRequest")(),
+                 timeout=timeout)
+    lines = {}
+    for line in reply.lines:
+        field = line.DESCRIPTOR.fields_by_name["level"]
+        level = field.enum_type.values_by_number[line.level].name
+        lines.setdefault(line.topic, []).append((level, line.text))
+    return lines
