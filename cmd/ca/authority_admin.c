@@ -130,6 +130,7 @@ admin_on_create_token(void *app, struct grpc_call *call, struct slice message)
 	if (ret == ERR_OK) {
 		admin_audit_token(a, &t);
 		wall_format(t.expires, expires);
+		meshcert__admin__v1__create_token_response__init(&rs);
 		rs.token = text;
 		rs.expires = expires;
 		admin_send(call, &rs.base);

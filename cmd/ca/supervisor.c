@@ -20,48 +20,14 @@
 #include "ca/conf.h"
 #include "ca/metrics.h"
 #include "ca/roles.h"
+#include "ca/supervisor_int.h"
 #include "crypto/path.h"
 #include "ev/ev.h"
 #include "ipc/supervise.h"
 #include "os/os.h"
 
-enum {
-	CONFIG_MAX = 1 << 19,
-	ARGS_MAX = 160, /* twice the --set options that main takes, and more */
-	PASS_FD = 100,
-	LISTEN_GRPC = 0,
-	LISTEN_HTTP,
-	LISTEN_ADMIN,
-	LISTEN_CNT,
-	ROLE_SIGNER = 0, /* order: who answers before who asks */
-	ROLE_AUTHORITY,
-	ROLE_PUBLIC,
-	ROLE_FETCH,
-	ROLE_FRONT,
-	ROLE_CNT
-};
-
-static const char *const listen_names[LISTEN_CNT] = {
+const char *const supervisor_listen_names[LISTEN_CNT] = {
 	"listen.grpc", "listen.http", "listen.admin"};
-
-struct supervisor {
-	const struct ca_args *args;
-	struct ev_loop *loop;
-	struct buf config_text;
-	struct ca_conf conf;
-	struct supervise_role roles[ROLE_CNT + 1];
-	struct supervise_opts opts;
-	struct supervise *roles_run;
-	int listen[LISTEN_CNT]; /* -1: none */
-	char *fetch_path;
-	struct ev_signal *signals[4];
-	struct ev_child *check; /* of the program that is to replace us */
-	struct ev_watch *issuer_watch;
-	struct ev_watch *serving_watch;
-	bool upgrade;
-	bool was_ready;
-	int exit_code;
-};
 
 static const struct supervise_link links[] = {
 	{"front", "authority"},
@@ -226,7 +192,9 @@ supervisor_inherit(struct supervisor *s)
 
 		if (slice_split(&rest, ':', &name)) {
 			for (size_t k = 0; k < LISTEN_CNT; k++) {
-				if (slice_is_str(name, listen_names[k] + 7))
+				if (slice_is_str(name,
+						 supervisor_listen_names[k] +
+							 7))
 					at = k;
 			}
 		}
@@ -250,7 +218,8 @@ supervisor_bind(struct supervisor *s, struct why *why)
 			continue;
 		ret = ev_bind(addr, false, 0600, why, &s->listen[i]);
 		if (ret != ERR_OK)
-			return why_prefix(why, ret, "%s", listen_names[i]);
+			return why_prefix(why, ret, "%s",
+					  supervisor_listen_names[i]);
 	}
 	return ERR_OK;
 }
@@ -479,7 +448,7 @@ supervisor_on_spawn(void *arg, struct supervised *role, const char *name,
 	else if (strcmp(name, "authority") == 0)
 		socket = LISTEN_ADMIN;
 	if (socket < LISTEN_CNT && s->listen[socket] >= 0)
-		(void)supervise_give(role, listen_names[socket],
+		(void)supervise_give(role, supervisor_listen_names[socket],
 				     s->listen[socket]);
 	if (strcmp(name, "signer") == 0 &&
 	    s->conf.issuer_kind == CA_ISSUER_FILES)
@@ -511,7 +480,7 @@ supervisor_write_addresses(struct supervisor *s)
 			continue;
 		ev_bound_text(s->listen[i], addr);
 		jsonw_pair_str(
-			&w, listen_names[i] + 7,
+			&w, supervisor_listen_names[i] + 7,
 			slice_of_str(i == LISTEN_ADMIN
 					     ? supervisor_listen_addr(
 						       s, i, room, sizeof(room))
@@ -550,93 +519,13 @@ supervisor_on_stopped(void *arg)
 	ev_loop_stop(s->loop);
 }
 
-/* The file that stands at our path now. */
-static bool
-supervisor_find_self(char *self, size_t cap)
-{
-	ssize_t len = readlink("/proc/self/exe", self, cap - 1);
-
-	if (len <= 0)
-		return false;
-	self[len] = '\0';
-	/* A replaced file is shown with this behind its name. */
-	if (slice_has_suffix(slice_of_str(self), " (deleted)"))
-		self[len - 10] = '\0';
-	return true;
-}
-
-/* The arguments that we were started with. */
-static size_t
-supervisor_build_args(const struct supervisor *s, const char *args[ARGS_MAX])
-{
-	size_t cnt = 0;
-
-	args[cnt++] = CA_PROGRAM;
-	if (s->args->config != NULL) {
-		args[cnt++] = "--config";
-		args[cnt++] = s->args->config;
-	}
-	for (const char *const *set = s->args->set; *set != NULL; set++) {
-		args[cnt++] = "--set";
-		args[cnt++] = *set;
-	}
-	args[cnt] = NULL;
-	return cnt;
-}
-
-static void
+void
 supervisor_stop(struct supervisor *s)
 {
 	log_info("supervisor.stop", "%s",
 		 s->upgrade ? "a newer program takes over" : "stopping");
 	os_notify(s->upgrade ? "RELOADING=1" : "STOPPING=1");
 	supervise_stop(s->roles_run, (uint64_t)s->conf.drain_ms);
-}
-
-static void
-supervisor_on_checked(void *arg, pid_t pid, int exit_code, int term_signal)
-{
-	struct supervisor *s = arg;
-
-	(void)pid;
-	s->check = NULL;
-	if (exit_code != 0 || term_signal != 0) {
-		log_error("supervisor.upgrade",
-			  "the program at our path does not take the "
-			  "configuration (exit %d, signal %d): this one goes "
-			  "on",
-			  exit_code, term_signal);
-		return;
-	}
-	s->upgrade = true;
-	supervisor_stop(s);
-}
-
-/* A program that cannot even read its configuration must not replace one that
- * serves: it is asked first. */
-static void
-supervisor_start_upgrade(struct supervisor *s)
-{
-	const char *args[ARGS_MAX];
-	size_t cnt = supervisor_build_args(s, args);
-	char self[4096];
-	struct os_spawn spawn = {.path = self, .argv = args};
-	struct why why = {0};
-	pid_t pid = 0;
-	enum err ret = ERR_NOT_FOUND;
-
-	if (s->check != NULL)
-		return;
-	args[cnt++] = "--check";
-	args[cnt] = NULL;
-	if (supervisor_find_self(self, sizeof(self)))
-		ret = os_spawn(&spawn, &pid, &why);
-	if (ret == ERR_OK)
-		ret = ev_child_watch(s->loop, pid, supervisor_on_checked, s,
-				     &s->check);
-	if (ret != ERR_OK)
-		log_error("supervisor.upgrade", "%s: this program goes on",
-			  why_text(&why, ret));
 }
 
 static void
@@ -713,55 +602,6 @@ supervisor_close(struct supervisor *s)
 		ev_signal_cancel(&s->signals[i]);
 	supervise_free(s->roles_run);
 	s->roles_run = NULL;
-}
-
-/* Lays the sockets out as systemd does: from 3 on, with their names. */
-static bool
-supervisor_pass_sockets(const struct supervisor *s)
-{
-	char names[64] = "";
-	char cnt[16];
-	char pid[16];
-	int n = 0;
-
-	for (int i = 0; i < LISTEN_CNT; i++) {
-		if (s->listen[i] < 0)
-			continue;
-		/* First out of the way of those that follow. */
-		if (dup2(s->listen[i], PASS_FD + n) < 0)
-			return false;
-		(void)snprintf(names + strlen(names),
-			       sizeof(names) - strlen(names), "%s%s",
-			       n == 0 ? "" : ":", listen_names[i] + 7);
-		n++;
-	}
-	for (int i = 0; i < n; i++) {
-		if (dup2(PASS_FD + i, 3 + i) < 0)
-			return false;
-	}
-	os_close_from(3 + n);
-	(void)snprintf(cnt, sizeof(cnt), "%d", n);
-	(void)snprintf(pid, sizeof(pid), "%d", (int)getpid());
-	return setenv("LISTEN_FDS", cnt, 1) == 0 &&
-	       setenv("LISTEN_PID", pid, 1) == 0 &&
-	       setenv("LISTEN_FDNAMES", names, 1) == 0;
-}
-
-/* The same process id, the same sockets, the program that now stands at our
- * path. */
-static int
-supervisor_exec(struct supervisor *s)
-{
-	const char *args[ARGS_MAX];
-	char self[4096];
-
-	if (!supervisor_find_self(self, sizeof(self)) ||
-	    !supervisor_pass_sockets(s))
-		return 1;
-	supervisor_build_args(s, args);
-	(void)execv(self, (char *const *)(uintptr_t)args);
-	log_error("supervisor.upgrade", "%s could not be started", self);
-	return 1;
 }
 
 static int
