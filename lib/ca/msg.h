@@ -91,8 +91,8 @@ enum {
 };
 
 /* Who signs now. ders: the issuer's certificate and those above it without the
- * root, then the roots. A self-signed issuer stands among the roots only. */
-/* Without any root: no issuer is in force, and the warning says why. */
+ * root, then the roots. A self-signed issuer stands among the roots only.
+ * Without any root no issuer is in force, and the warning says why. */
 struct msg_chain {
 	uint32_t generation;
 	uint32_t flags;
