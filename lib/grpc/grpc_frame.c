@@ -137,7 +137,8 @@ void
 grpc_reader_init(struct grpc_reader *r, size_t message_max)
 {
 	r->max = message_max;
-	buf_init(&r->part, GRPC_PREFIX + message_max);
+	/* An SDS answer holds a key. */
+	buf_init_secret(&r->part, GRPC_PREFIX + message_max);
 }
 
 void

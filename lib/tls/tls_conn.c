@@ -16,6 +16,7 @@
 #include <string.h>
 
 #include "base/mem.h"
+#include "base/secret.h"
 #include "tls/tls_int.h"
 
 enum {
@@ -172,7 +173,7 @@ conn_hs_new(struct tls_ctx *ctx, const char *server_name,
 	if (server_name != NULL)
 		hs->server_name = mem_dup_str(server_name);
 	buf_init(&hs->signature, CONN_RECORD_MAX);
-	buf_init(&hs->early, TLS_EARLY_MAX);
+	buf_init_secret(&hs->early, TLS_EARLY_MAX);
 	buf_init(&hs->waiting, TLS_WAIT_MAX);
 	return hs;
 }
@@ -306,17 +307,22 @@ static enum err
 conn_read(struct tls_conn *c)
 {
 	uint8_t bytes[CONN_RECORD_MAX];
-	int n, ssl_error;
+	int n, ssl_error, most = 0;
 
 	for (;;) {
 		ERR_clear_error();
 		n = SSL_read(c->ssl, bytes, sizeof(bytes));
 		if (n <= 0)
 			break;
+		most = n > most ? n : most;
 		c->cbs.on_data(c->arg, slice_of(bytes, (size_t)n));
 		if (c->dead || c->err != ERR_OK)
-			return c->err;
+			break;
 	}
+	/* Tokens and answers with keys do not stay on the stack. */
+	secret_wipe(bytes, (size_t)most);
+	if (c->dead || c->err != ERR_OK)
+		return c->err;
 	ssl_error = SSL_get_error(c->ssl, n);
 	if (ssl_error == SSL_ERROR_WANT_READ)
 		return ERR_OK;
