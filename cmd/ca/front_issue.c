@@ -440,6 +440,8 @@ issue_on_open(void *app, struct grpc_call *call)
 	if (!grpc_call_get_deadline(call, &is->deadline))
 		is->deadline = mono_add_ms(is->started,
 					   (uint64_t)f->conf.limit_request_ms);
+	/* Who opens a call and sends nothing would never be idle. */
+	grpc_call_limit(call, 2 * (uint64_t)f->conf.limit_request_ms);
 	issue_make_id(is->request_id);
 	buf_init(&is->message, (size_t)f->conf.limit_message);
 	grpc_call_set_app(call, is);
@@ -641,6 +643,14 @@ health_is_known(struct slice message)
 }
 
 static void
+health_on_open(void *app, struct grpc_call *call)
+{
+	const struct connection *conn = serve_conn_get_state(app);
+
+	grpc_call_limit(call, (uint64_t)conn->front->conf.limit_request_ms);
+}
+
+static void
 health_on_check(void *app, struct grpc_call *call, struct slice message)
 {
 	(void)app;
@@ -674,6 +684,7 @@ static const struct grpc_method front_methods[FRONT_METHODS_MAX] = {
 	 .on_end = issue_on_end},
 	{.path = "/grpc.health.v1.Health/Check",
 	 .request_max = 1024,
+	 .on_open = health_on_open,
 	 .on_message = health_on_check},
 	{.path = "/grpc.health.v1.Health/Watch",
 	 .request_max = 1024,

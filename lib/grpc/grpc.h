@@ -80,6 +80,8 @@ bool grpc_server_wants_write(const struct grpc_server *g);
 void grpc_server_shutdown(struct grpc_server *g);
 bool grpc_server_is_finished(const struct grpc_server *g);
 size_t grpc_server_call_count(const struct grpc_server *g);
+/* Calls that were ever begun here. */
+uint64_t grpc_server_call_total(const struct grpc_server *g);
 /* Ends calls whose deadline (grpc-timeout) is past: DEADLINE_EXCEEDED. Returns
  * false when no call has a deadline, else the next one in *next_out. */
 bool grpc_server_expire(struct grpc_server *g, struct mono now,
@@ -95,6 +97,9 @@ void grpc_call_set_app(struct grpc_call *call, void *state);
 void *grpc_call_get_app(const struct grpc_call *call);
 /* When the client gives up; false: never. */
 bool grpc_call_get_deadline(const struct grpc_call *call, struct mono *out);
+/* The call ends with DEADLINE_EXCEEDED after this time at the latest. For
+ * clients that open a call and neither send nor end it. */
+void grpc_call_limit(struct grpc_call *call, uint64_t ms);
 /* Adds a trailer ("x-request-id"); before grpc_call_finish. */
 void grpc_call_add_trailer(struct grpc_call *call, const char *name,
 			   const char *value);

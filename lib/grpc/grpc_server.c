@@ -40,6 +40,7 @@ struct grpc_server {
 	void *app;
 	struct grpc_call *calls; /* those that are not over */
 	size_t call_cnt;
+	uint64_t call_total;
 	struct mono now;
 	struct mono next_deadline; /* no call's is earlier */
 	bool has_deadline;
@@ -341,6 +342,7 @@ call_new(struct grpc_server *g, struct h2_stream *s,
 		c->next->prev = c;
 	g->calls = c;
 	g->call_cnt++;
+	g->call_total++;
 	h2_stream_set_app(s, c);
 	return ERR_OK;
 }
@@ -355,6 +357,15 @@ set_deadline(struct grpc_call *c, uint64_t ms)
 	if (!g->has_deadline || mono_is_before(c->deadline, g->next_deadline))
 		g->next_deadline = c->deadline;
 	g->has_deadline = true;
+}
+
+void
+grpc_call_limit(struct grpc_call *c, uint64_t ms)
+{
+	const struct mono at = mono_add_ms(c->server->now, ms);
+
+	if (!c->over && (!c->has_deadline || mono_is_before(at, c->deadline)))
+		set_deadline(c, ms);
 }
 
 static enum err
@@ -554,6 +565,12 @@ size_t
 grpc_server_call_count(const struct grpc_server *g)
 {
 	return g->call_cnt;
+}
+
+uint64_t
+grpc_server_call_total(const struct grpc_server *g)
+{
+	return g->call_total;
 }
 
 /* A call that is late, or NULL; else the earliest deadline is known anew. */

@@ -18,8 +18,9 @@ struct serve_conn {
 	struct ev_timer *guard;
 	struct ev_timer *deadline;
 	struct mono deadline_at;
-	struct mono active;
-	bool announced; /* on_close is owed */
+	struct mono active; /* a call was open then */
+	uint64_t seen;      /* calls, up to then */
+	bool announced;     /* on_close is owed */
 };
 
 static void arm_guard(struct serve_conn *c, uint64_t after_ms);
@@ -47,14 +48,16 @@ on_guard(void *arg)
 			 "the TLS handshake took too long");
 		return;
 	}
-	if (grpc_server_call_count(c->server) > 0)
+	if (grpc_server_call_count(c->server) > 0) {
+		c->active = mono_now();
 		arm_guard(c, idle_max);
-	else if (idle < idle_max)
+	} else if (idle < idle_max) {
 		arm_guard(c, idle_max - idle);
-	else if (idle < 2 * idle_max)
+	} else if (idle < 2 * idle_max) {
 		shut_idle(c);
-	else
+	} else {
 		wire_end(&c->wire, ERR_TIMEOUT, "idle");
+	}
 }
 
 static void
@@ -97,9 +100,16 @@ static enum err
 serve_feed(void *arg, struct slice bytes)
 {
 	struct serve_conn *c = arg;
+	const struct mono now = mono_now();
+	const bool was_busy = grpc_server_call_count(c->server) > 0;
+	const enum err ret = grpc_server_feed(c->server, bytes, now);
+	const uint64_t seen = grpc_server_call_total(c->server);
 
-	c->active = mono_now();
-	return grpc_server_feed(c->server, bytes, c->active);
+	/* Pings are no work: who only sends them is idle. */
+	if (was_busy || seen != c->seen)
+		c->active = now;
+	c->seen = seen;
+	return ret;
 }
 
 static bool

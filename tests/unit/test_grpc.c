@@ -514,6 +514,36 @@ deadline_ends_the_call(void **state UNUSED)
 	pair_close(&p);
 }
 
+/* A client that opens a call and sends nothing would hold its connection for
+ * ever. */
+static void
+server_sets_a_limit_where_the_client_sets_none(void **state UNUSED)
+{
+	struct pair p;
+	struct got got = {0};
+	struct grpc_request *r;
+	struct mono next;
+
+	pair_open(&p, &limits);
+	p.now.ns = 1000000000;
+	assert_int_equal(grpc_client_start(p.client, "/t.T/Keep", NULL, 0,
+					   SLICE_NONE, false, 0, RESPONSE_MAX,
+					   &request_cbs, &got, &r),
+			 ERR_OK);
+	carry(&p);
+	assert_false(grpc_server_expire(p.server, p.now, &next));
+	grpc_call_limit(p.seen.call, 250);
+	/* A later one changes nothing. */
+	grpc_call_limit(p.seen.call, 500);
+	assert_true(grpc_server_expire(p.server, p.now, &next));
+	assert_int_equal(next.ns, 1250000000);
+	assert_false(grpc_server_expire(p.server, next, &next));
+	assert_int_equal(p.seen.end_cnt, 1);
+	carry(&p);
+	assert_int_equal(got.status, GRPC_DEADLINE_EXCEEDED);
+	pair_close(&p);
+}
+
 static void
 slow_reader_makes_the_server_busy_and_drains_later(void **state UNUSED)
 {
@@ -878,6 +908,8 @@ main(void)
 		cmocka_unit_test(cancelled_request_ends_the_call),
 		cmocka_unit_test(request_cancelled_in_its_own_callback_is_gone),
 		cmocka_unit_test(deadline_ends_the_call),
+		cmocka_unit_test(
+			server_sets_a_limit_where_the_client_sets_none),
 		cmocka_unit_test(
 			slow_reader_makes_the_server_busy_and_drains_later),
 		cmocka_unit_test(output_is_taken_in_small_pieces_without_loss),
