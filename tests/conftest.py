@@ -15,6 +15,11 @@ from support.meshcert import Agent, Authority  # noqa: E402
 from support.process import Processes  # noqa: E402
 
 
+# Our processes leave the memory of their one state to the kernel when they
+# end: leaks are looked for by the unit tests.
+os.environ.setdefault("ASAN_OPTIONS", "detect_leaks=0")
+
+
 @pytest.fixture(scope="session")
 def build():
     """The folder of the programs under test."""
@@ -39,6 +44,11 @@ def procs(folder, request):
     with Processes(folder) as every:
         request.node.meshcert_processes = every
         yield every
+    # Roles are restarted when they die: a test may pass over what a
+    # sanitizer found, or an assertion of our own.
+    for name, text in every.logs():
+        for sign in ("Sanitizer", "runtime error:", "meshcert: bug:"):
+            assert sign not in text, f"{name}: {sign}"
 
 
 @pytest.fixture

@@ -199,10 +199,11 @@ ca_policy_check_leaf(const struct ca_policy *p,
 		ret = ca_policy_check_identity(p, leaf->identity, why);
 		break;
 	case BUILD_SERVING:
-		/* Its names are the configuration's; an ID may be added. */
-		ret = leaf->identity.len == 0 ? ERR_OK
-					      : ca_policy_check_identity(
-							p, leaf->identity, why);
+		ret = leaf->identity.len == 0
+			      ? ERR_OK
+			      : why_set(why, ERR_REFUSED,
+					"the authority's own certificate has "
+					"the configured names only");
 		break;
 	default:
 		ret = why_set(why, ERR_REFUSED,

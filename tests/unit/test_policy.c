@@ -293,7 +293,9 @@ a_signer_refuses_ca_profiles_and_foreign_names(void **state)
 	l.identity = SLICE_LIT("spiffe://other/ns/a/sa/b");
 	assert_refused(&l, "is not in the trust domain");
 	l.profile = BUILD_SERVING;
-	assert_refused(&l, "is not in the trust domain");
+	assert_refused(&l, "configured names only");
+	l.identity = leaf().identity;
+	assert_refused(&l, "configured names only");
 	l = leaf();
 	l.identity = SLICE_NONE;
 	assert_refused(&l, "identity");
@@ -324,6 +326,7 @@ a_signer_refuses_times_that_the_policy_would_not_grant(void **state)
 	assert_refused(&l, "notBefore lies further back");
 	l = leaf();
 	l.profile = BUILD_SERVING;
+	l.identity = SLICE_NONE;
 	l.not_after = at(48 * hour);
 	assert_int_equal(check(&l, &why), ERR_OK);
 	l.not_after = at(49 * hour);
