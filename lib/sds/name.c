@@ -42,8 +42,7 @@ sds_name_check(struct slice name, struct why *why)
 		return why_set(why, ERR_LIMIT,
 			       "a name has 1 to %d bytes, this one %zu",
 			       SDS_NAME_MAX, name.len);
-	if (slice_is_str(name, "default") || slice_is_str(name, "ROOTCA") ||
-	    slice_is_str(name, "ALL"))
+	if (slice_is_str(name, "default") || slice_is_str(name, "ROOTCA"))
 		return ERR_OK;
 	if (slice_has_prefix(name, "file-cert:"))
 		return check_file_cert(slice_sub(name, 10, name.len), why);

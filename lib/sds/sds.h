@@ -28,7 +28,12 @@
 enum {
 	SDS_METHODS = 3,
 	SDS_REQUEST_MAX = 256 * 1024, /* Istio's node metadata is large */
-	SDS_NAMES_MAX = 256           /* of one stream */
+	SDS_NAMES_MAX = 256,          /* of one stream */
+	/* Of one server, over all its connections: a peer that is let in may
+	 * be broken, and must not fill the memory. */
+	SDS_STREAMS_MAX = 8192,
+	SDS_WATCHES_MAX = 16384,
+	SDS_NAME_BYTES_MAX = 4 << 20
 };
 
 /* Without the NULL entry that ends a table. */
@@ -48,7 +53,7 @@ void sds_limits_set(struct h2_limits *limits);
 
 /* Since the start, but for the first two. */
 struct sds_counts {
-	uint64_t streams; /* open now */
+	uint64_t streams; /* open now, those of the Workload API included */
 	uint64_t watches; /* names that they ask for now */
 	uint64_t pushes;  /* secrets sent */
 	uint64_t acks;
@@ -58,8 +63,12 @@ struct sds_counts {
 	uint64_t refused; /* requests that were no good */
 };
 struct sds_counts sds_server_get_counts(const struct sds_server *s);
+/* A stream of another service on the same connections (the Workload API's):
+ * counted with ours. False: there are too many, refuse it. */
+MUST_USE bool sds_server_take_stream(struct sds_server *s);
+void sds_server_drop_stream(struct sds_server *s);
 
-/* Names that a client may ask for at all: "default", "ROOTCA", "ALL",
+/* Names that a client may ask for at all: "default", "ROOTCA",
  * "file-cert:C~K", "file-root:F", SPIFFE IDs, trust domain names. Whether a
  * file may be read is for whoever resolves it. */
 MUST_USE enum err sds_name_check(struct slice name, struct why *why);

@@ -56,6 +56,24 @@ sds_server_get_counts(const struct sds_server *s)
 	return s->counts;
 }
 
+/* see sds.h */
+bool
+sds_server_take_stream(struct sds_server *s)
+{
+	if (s->counts.streams >= SDS_STREAMS_MAX)
+		return false;
+	s->counts.streams++;
+	return true;
+}
+
+/* see sds.h */
+void
+sds_server_drop_stream(struct sds_server *s)
+{
+	must(s->counts.streams > 0);
+	s->counts.streams--;
+}
+
 void
 sds_limits_set(struct h2_limits *limits)
 {
@@ -263,6 +281,16 @@ sub_start(struct sds_sub *sub)
 	sds_sub_send(sub);
 }
 
+static bool
+has_room(const struct sds_stream *st, size_t name_len)
+{
+	const struct sds_server *s = st->server;
+
+	return st->sub_cnt < SDS_NAMES_MAX &&
+	       s->counts.watches < SDS_WATCHES_MAX &&
+	       s->name_bytes + name_len <= SDS_NAME_BYTES_MAX;
+}
+
 enum err
 sds_sub_add(struct sds_stream *st, struct slice name)
 {
@@ -276,7 +304,7 @@ sds_sub_add(struct sds_stream *st, struct slice name)
 			 node_of(st), name.len);
 		return ERR_OK;
 	}
-	if (st->sub_cnt >= SDS_NAMES_MAX)
+	if (!has_room(st, name.len))
 		return ERR_LIMIT;
 	sub = mem_try_new(sizeof(*sub) + name.len + 1);
 	if (sub == NULL)
@@ -291,6 +319,7 @@ sds_sub_add(struct sds_stream *st, struct slice name)
 	*at = sub;
 	st->sub_cnt++;
 	st->server->counts.watches++;
+	st->server->name_bytes += name.len;
 	sub_start(sub);
 	return ERR_OK;
 }
@@ -303,6 +332,7 @@ sds_sub_drop(struct sds_sub **at)
 	*at = sub->next;
 	sub->stream->sub_cnt--;
 	sub->stream->server->counts.watches--;
+	sub->stream->server->name_bytes -= strlen(sub->name);
 	sds_watch_cancel(&sub->watch);
 	mem_free(sub->nack);
 	mem_free(sub);
@@ -416,10 +446,17 @@ void
 sds_stream_open(struct serve_conn *conn, struct grpc_call *call, bool delta)
 {
 	struct sds_server *s = serve_conn_get_app(conn);
-	struct sds_stream *st = mem_try_new(sizeof(*st));
 	struct ev_stream *peer = serve_conn_get_stream(conn);
+	struct sds_stream *st;
 
+	if (!sds_server_take_stream(s)) {
+		sds_call_refuse(s, call, GRPC_RESOURCE_EXHAUSTED,
+				"too many streams are open here");
+		return;
+	}
+	st = mem_try_new(sizeof(*st));
 	if (st == NULL) {
+		sds_server_drop_stream(s);
 		grpc_call_finish(call, GRPC_RESOURCE_EXHAUSTED,
 				 "out of memory");
 		return;
@@ -435,7 +472,6 @@ sds_stream_open(struct serve_conn *conn, struct grpc_call *call, bool delta)
 	if (st->next != NULL)
 		st->next->prev = st;
 	s->streams = st;
-	s->counts.streams++;
 	grpc_call_set_app(call, st);
 }
 
@@ -455,7 +491,7 @@ sds_stream_end(void *app UNUSED, struct grpc_call *call)
 		st->prev->next = st->next;
 	else
 		st->server->streams = st->next;
-	st->server->counts.streams--;
+	sds_server_drop_stream(st->server);
 	mem_free(st->node_id);
 	mem_free(st);
 }

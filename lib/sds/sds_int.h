@@ -83,6 +83,7 @@ struct sds_server {
 	void *app;
 	struct sds_stream *streams;
 	struct sds_counts counts;
+	size_t name_bytes; /* of all names asked for */
 };
 
 /* What the three methods share. */

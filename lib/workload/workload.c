@@ -22,6 +22,7 @@ enum workload_kind {
 };
 
 struct workload_stream {
+	struct sds_server *server;
 	struct sds_secrets *secrets;
 	struct serve_conn *conn;
 	struct grpc_call *call;
@@ -230,16 +231,24 @@ static void
 stream_open(struct serve_conn *conn, struct grpc_call *call,
 	    enum workload_kind kind)
 {
+	struct sds_server *server = serve_conn_get_app(conn);
 	struct workload_stream *st;
 
 	if (!has_guard(call))
 		return;
+	if (!sds_server_take_stream(server)) {
+		refuse(call, GRPC_UNAVAILABLE,
+		       "too many streams are open here, try again");
+		return;
+	}
 	st = mem_try_new(sizeof(*st));
 	if (st == NULL) {
+		sds_server_drop_stream(server);
 		refuse(call, GRPC_RESOURCE_EXHAUSTED, "out of memory");
 		return;
 	}
-	st->secrets = sds_server_get_secrets(serve_conn_get_app(conn));
+	st->server = server;
+	st->secrets = sds_server_get_secrets(server);
 	st->conn = conn;
 	st->call = call;
 	st->kind = kind;
@@ -326,6 +335,7 @@ on_end(void *app UNUSED, struct grpc_call *call)
 	grpc_call_set_app(call, NULL);
 	sds_watch_cancel(&st->identity);
 	sds_watch_cancel(&st->bundle);
+	sds_server_drop_stream(st->server);
 	mem_free(st);
 }
 

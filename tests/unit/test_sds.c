@@ -599,6 +599,53 @@ the_names_of_a_delta_stream_are_bounded(void **state UNUSED)
 	assert_int_equal(counts().watches, 0);
 }
 
+/* Fills what a server may have at once; the contrast is each other test. */
+static void
+streams_of_all_connections_are_bounded(void **state UNUSED)
+{
+	struct pair_call c;
+	size_t taken = 0;
+
+	while (sds_server_take_stream(p.server))
+		taken++;
+	assert_int_equal(taken, SDS_STREAMS_MAX);
+	ask_first(&c, STREAM, (struct ask){.node = "n", .names = {"default"}});
+	PAIR_UNTIL(&p, c.finished);
+	assert_int_equal(c.status, GRPC_RESOURCE_EXHAUSTED);
+	assert_int_equal(c.cnt, 0);
+	call_end(&p, &c);
+	sds_server_drop_stream(p.server);
+	ask_first(&c, STREAM, (struct ask){.node = "n", .names = {"default"}});
+	(void)nonce_of(&c, 1);
+	call_end(&p, &c);
+	PAIR_UNTIL(&p, counts().streams == SDS_STREAMS_MAX - 1);
+	while (--taken > 0)
+		sds_server_drop_stream(p.server);
+	assert_int_equal(counts().streams, 0);
+}
+
+static void
+names_of_all_connections_are_bounded(void **state UNUSED)
+{
+	size_t *const filled[] = {&p.server->name_bytes,
+				  &p.server->counts.watches};
+	const size_t full[] = {SDS_NAME_BYTES_MAX - 6, SDS_WATCHES_MAX};
+
+	for (size_t i = 0; i < COUNT_OF(full); i++) {
+		struct pair_call c;
+
+		*filled[i] = full[i];
+		ask_first(&c, STREAM,
+			  (struct ask){.node = "n", .names = {"default"}});
+		PAIR_UNTIL(&p, c.finished);
+		assert_int_equal(c.status, GRPC_RESOURCE_EXHAUSTED);
+		assert_int_equal(*filled[i], full[i]);
+		call_end(&p, &c);
+		*filled[i] = 0;
+	}
+	assert_int_equal(p.server->name_bytes, 0);
+}
+
 /* ---- fetch --------------------------------------------------------------- */
 
 static void
@@ -720,6 +767,8 @@ main(void)
 		cmocka_unit_test(
 			delta_answers_a_name_again_and_takes_changes_of_a_stale_request),
 		cmocka_unit_test(the_names_of_a_delta_stream_are_bounded),
+		cmocka_unit_test(streams_of_all_connections_are_bounded),
+		cmocka_unit_test(names_of_all_connections_are_bounded),
 		cmocka_unit_test(
 			fetch_answers_all_that_is_there_in_one_message),
 		cmocka_unit_test(fetch_of_nothing_says_why),

@@ -222,6 +222,28 @@ a_message_that_is_no_protobuf_is_refused(void **state UNUSED)
 	call_end(&p, &c);
 }
 
+static void
+a_stream_is_counted_and_too_many_are_refused(void **state UNUSED)
+{
+	struct pair_call c;
+	size_t taken = 0;
+
+	set_all();
+	call_start(&p, &c, SVID, SLICE_NONE, true);
+	PAIR_UNTIL(&p, c.cnt == 1);
+	assert_int_equal(sds_server_get_counts(p.server).streams, 1);
+	call_end(&p, &c);
+	PAIR_UNTIL(&p, sds_server_get_counts(p.server).streams == 0);
+	while (sds_server_take_stream(p.server))
+		taken++;
+	call_start(&p, &c, SVID, SLICE_NONE, true);
+	PAIR_UNTIL(&p, c.finished);
+	assert_int_equal(c.status, GRPC_UNAVAILABLE);
+	call_end(&p, &c);
+	while (taken-- > 0)
+		sds_server_drop_stream(p.server);
+}
+
 int
 main(void)
 {
@@ -236,6 +258,7 @@ main(void)
 			a_certificate_without_a_spiffe_id_is_no_identity),
 		cmocka_unit_test(other_profiles_are_not_implemented),
 		cmocka_unit_test(a_message_that_is_no_protobuf_is_refused),
+		cmocka_unit_test(a_stream_is_counted_and_too_many_are_refused),
 	};
 
 	return cmocka_run_group_tests(tests, setup, teardown);
