@@ -41,6 +41,12 @@ plan_renew_ms(const struct plan_renewal *p, struct wall created,
 	return max_of(delay, floor);
 }
 
+struct wall
+plan_base(struct wall received, struct wall not_before)
+{
+	return wall_is_before(received, not_before) ? not_before : received;
+}
+
 int64_t
 plan_retry_ms(const struct plan_retry *p, unsigned n, int64_t left_ms,
 	      uint64_t random)

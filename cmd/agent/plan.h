@@ -18,6 +18,11 @@ struct plan_renewal {
 int64_t plan_renew_ms(const struct plan_renewal *p, struct wall created,
 		      struct wall expire, struct wall now, uint64_t random);
 
+/* The time to count a renewal from: that of receipt, or notBefore where the
+ * clock here is late. Counted by a late clock, a certificate would seem to live
+ * for longer than it does, and be over for its peers before its renewal. */
+struct wall plan_base(struct wall received, struct wall not_before);
+
 struct plan_retry {
 	int64_t min_ms;
 	int64_t max_ms;

@@ -298,7 +298,8 @@ renew_tell(struct agent_renew *r, const struct answer *ans, bool root_changed)
 }
 
 /* Roots first: whoever gets the new certificate can be checked by those who
- * have just been told. */
+ * have just been told. What is mounted as files is left to files.c: a folder
+ * may hold the pair and no roots, which then come from the CA. */
 static enum err
 renew_put(struct agent_renew *r, const struct answer *ans, bool *root_changed,
 	  struct why *why)
@@ -316,13 +317,16 @@ renew_put(struct agent_renew *r, const struct answer *ans, bool *root_changed,
 	*root_changed =
 		old != NULL && strcmp(sds_secret_get_version(old),
 				      sds_secret_get_version(root)) != 0;
-	sds_secrets_set(table, root);
-	ret = renew_put_alias(r, root, r->trust_domain_id);
-	sds_secrets_set(table, id);
-	if (ret == ERR_OK)
+	if (r->a->defaults.root == NULL) {
+		sds_secrets_set(table, root);
+		ret = renew_put_alias(r, root, r->trust_domain_id);
+		metric_set(r->a->metrics, AM_ROOT_EXPIRY_TIMESTAMP, 0,
+			   wall_sec(sds_secret_get_not_after(root)));
+	}
+	if (ret == ERR_OK && r->a->defaults.chain == NULL) {
+		sds_secrets_set(table, id);
 		ret = renew_put_alias(r, id, r->a->conf.identity);
-	metric_set(r->a->metrics, AM_ROOT_EXPIRY_TIMESTAMP, 0,
-		   wall_sec(sds_secret_get_not_after(root)));
+	}
 	if (ret != ERR_OK)
 		log_warn("certificate", "an alias was not made: %s",
 			 err_text(ret));
@@ -349,6 +353,7 @@ renew_take(struct agent_renew *r, const struct upstream_answer *answer,
 					  c->renew_jitter_ppm,
 					  c->cert_renew_floor_ms};
 	struct answer ans;
+	struct wall base;
 	bool root_changed;
 	enum err ret;
 
@@ -363,15 +368,16 @@ renew_take(struct agent_renew *r, const struct upstream_answer *answer,
 	r->has_certificate = true;
 	r->received = wanted.now;
 	r->not_after = ans.not_after;
+	base = plan_base(r->received, ans.not_before);
 	r->failures = 0;
 	r->unauthenticated = false;
 	r->error.text[0] = '\0';
 	metric_add(r->a->metrics, AM_ISSUED, 0, 1);
 	metric_set(r->a->metrics, AM_CERT_EXPIRY_TIMESTAMP, 0,
 		   wall_sec(r->not_after));
-	renew_plan(r, RENEW_WAITING,
-		   plan_renew_ms(&plan, r->received, r->not_after, wanted.now,
-				 random_u64()));
+	renew_plan(
+		r, RENEW_WAITING,
+		plan_renew_ms(&plan, base, r->not_after, base, random_u64()));
 	renew_tell(r, &ans, root_changed);
 out:
 	answer_fini(&ans);

@@ -131,6 +131,28 @@ near_the_end_of_a_certificate_it_asks_more_often(void **state UNUSED)
 	assert_int_equal(plan_retry_ms(&p, 20, 0, 0), 15000);
 }
 
+/* Ten hours late: counted from receipt the renewal would come at 17 hours of a
+ * life of 24, at a late day and a half never. */
+static void
+a_late_clock_does_not_make_a_life_longer(void **state UNUSED)
+{
+	const struct plan_renewal p = {.ratio_ppm = 500000};
+	const struct wall begin = {100 * hour}, end = {124 * hour};
+	const struct wall late[] = {{90 * hour}, {64 * hour}, {0}};
+
+	for (size_t i = 0; i < COUNT_OF(late); i++) {
+		const struct wall base = plan_base(late[i], begin);
+
+		assert_true(plan_renew_ms(&p, late[i], end, late[i], 0) >
+			    12 * hour);
+		assert_int_equal(plan_renew_ms(&p, base, end, base, 0),
+				 12 * hour);
+	}
+	/* A clock that is right, or early, is believed. */
+	assert_int_equal(plan_base((struct wall){101 * hour}, begin).ms,
+			 101 * hour);
+}
+
 int
 main(void)
 {
@@ -143,6 +165,7 @@ main(void)
 		cmocka_unit_test(
 			the_floor_holds_but_never_beyond_half_of_what_is_left),
 		cmocka_unit_test(a_life_of_centuries_does_not_overflow),
+		cmocka_unit_test(a_late_clock_does_not_make_a_life_longer),
 		cmocka_unit_test(pauses_double_up_to_the_maximum),
 		cmocka_unit_test(at_most_half_of_a_pause_is_random),
 		cmocka_unit_test(
