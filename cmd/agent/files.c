@@ -36,6 +36,8 @@ struct item {
 	unsigned failures; /* in a row */
 	char *alias;       /* also served under this name; NULL: none */
 	bool is_default;   /* stays when nobody asks for it */
+	bool resting;      /* the timer is the rest after a change */
+	bool said_expired; /* of what is served now */
 	char said[WHY_MAX];
 };
 
@@ -114,23 +116,30 @@ put(struct item *it, struct sds_secret *s)
 
 /* Something that is over does not replace what is not. */
 static enum err
-check_dates(const struct item *it, const struct sds_secret *s, struct why *why)
+check_dates(struct item *it, const struct sds_secret *s, struct why *why)
 {
 	const struct sds_secret *old =
 		sds_secrets_get(it->files->agent->secrets, it->name);
 	const struct wall now = wall_now();
 	char end[WALL_TEXT_MAX];
 
-	if (it->key == NULL || wall_is_before(now, sds_secret_get_not_after(s)))
+	if (it->key == NULL)
 		return ERR_OK;
+	if (wall_is_before(now, sds_secret_get_not_after(s))) {
+		it->said_expired = false;
+		return ERR_OK;
+	}
 	wall_format(sds_secret_get_not_after(s), end);
 	if (old != NULL && wall_is_before(now, sds_secret_get_not_after(old)))
 		return why_set(why, ERR_EXPIRED, "%s expired at %s", it->path,
 			       end);
-	log_warn("file certificate is expired",
-		 "name=%s: it ended at %s and is served because there is no "
-		 "other; renew it",
-		 it->name, end);
+	if (!it->said_expired)
+		log_warn("file certificate is expired",
+			 "name=%s: it ended at %s and is served because there "
+			 "is no "
+			 "other; renew it",
+			 it->name, end);
+	it->said_expired = true;
 	return ERR_OK;
 }
 
@@ -164,6 +173,7 @@ static void
 schedule(struct item *it, uint64_t after_ms)
 {
 	ev_timer_cancel(&it->timer);
+	it->resting = false;
 	(void)!ev_timer_start(it->files->agent->loop, after_ms, on_timer, it,
 			      &it->timer);
 }
@@ -238,7 +248,12 @@ on_event(void *arg)
 	struct item *it = arg;
 	const int64_t rest = it->files->agent->conf.files_debounce_ms;
 
+	/* Counted from the first change: a folder where something is written
+	 * all the time must not keep us from reading. */
+	if (it->resting)
+		return;
 	schedule(it, rest > 0 ? (uint64_t)rest : 1);
+	it->resting = true;
 }
 
 static void
@@ -270,7 +285,10 @@ watch_and_read(struct item *it)
 static void
 on_timer(void *arg)
 {
-	watch_and_read(arg);
+	struct item *it = arg;
+
+	it->resting = false;
+	watch_and_read(it);
 }
 
 static void
