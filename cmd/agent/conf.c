@@ -259,8 +259,8 @@ const struct conf_key agent_conf_keys[] = {
 	 .offset = AT(listen_status),
 	 .deflt = ":15020",
 	 .max = 300,
-	 .help = "HTTP address of /healthz/ready, /metrics, /status; empty: "
-		 "none."},
+	 .help = "HTTP address of /healthz/ready, /metrics, and of /status, "
+		 "which is for this host only; empty: none."},
 
 	{.name = "socket.mode",
 	 .type = CONF_ENUM,

@@ -25,9 +25,11 @@ enum agent_metric {
 	AM_FILE_EXPIRY_TIMESTAMP, /* of the first file certificate to end */
 	AM_RENEW_TIMESTAMP,       /* when the next renewal is planned */
 	AM_STREAMS,               /* open, SDS and Workload API */
+	AM_CONNECTIONS,           /* open, on the workload socket */
 	AM_SDS_PUSHES,
 	AM_SDS_NACKS,
-	AM_PEERS_REFUSED, /* connections by users that are not allowed */
+	AM_PEERS_REFUSED, /* connections by users that are not allowed, or
+			     too many */
 	AM_OUTPUT_WRITES,
 	AM_OUTPUT_FAILED,
 	AM_CNT

@@ -18,6 +18,10 @@
 
 enum {
 	OUT_MAX = 4 << 20,
+	/* Half of the descriptors that a process commonly has: the rest is for
+	 * the CA, files and the status port, so that no peer of ours can keep
+	 * a renewal from happening. */
+	PEERS_MAX = 512,
 	HEALTH_METHODS = 1,
 	HEALTH_MAX = 1024,
 	METHODS = SDS_METHODS + WORKLOAD_METHODS + HEALTH_METHODS
@@ -38,6 +42,7 @@ struct agent_socket {
 	struct grpc_method methods[METHODS + 1];
 	struct serve_opts opts;
 	struct socket_peer *peers;
+	size_t peer_cnt;
 };
 
 /* ---- health -------------------------------------------------------------- */
@@ -96,6 +101,7 @@ socket_on_close(void *app, struct serve_conn *c, enum err e, const char *detail)
 		a->socket->peers = p->next;
 	if (p->next != NULL)
 		p->next->prev = p->prev;
+	a->socket->peer_cnt--;
 	mem_free(p);
 }
 
@@ -109,6 +115,7 @@ socket_add_peer(struct agent_socket *s, struct serve_conn *conn)
 	if (p->next != NULL)
 		p->next->prev = p;
 	s->peers = p;
+	s->peer_cnt++;
 	serve_conn_set_state(conn, p);
 }
 
@@ -126,6 +133,15 @@ socket_on_accept(void *arg, struct ev_stream *stream)
 			 "pid=%ld uid=%ld may not connect to %s: put the user "
 			 "into socket.allow if it should",
 			 (long)cred.pid, (long)cred.uid, s->path);
+		metric_add(s->a->metrics, AM_PEERS_REFUSED, 0, 1);
+		ev_stream_close(&stream, 0);
+		return;
+	}
+	if (s->peer_cnt >= PEERS_MAX) {
+		log_peer("socket.refused",
+			 "pid=%ld uid=%ld: %d connections are open on %s "
+			 "already: who does not close them?",
+			 (long)cred.pid, (long)cred.uid, PEERS_MAX, s->path);
 		metric_add(s->a->metrics, AM_PEERS_REFUSED, 0, 1);
 		ev_stream_close(&stream, 0);
 		return;
@@ -263,4 +279,10 @@ struct sds_server *
 agent_socket_get_server(const struct agent_socket *s)
 {
 	return s->server;
+}
+
+size_t
+agent_socket_get_peer_count(const struct agent_socket *s)
+{
+	return s->peer_cnt;
 }

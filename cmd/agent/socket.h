@@ -27,6 +27,7 @@ MUST_USE enum err agent_socket_new(struct agent *a, const char *path,
 void agent_socket_free(struct agent_socket *s);
 const char *agent_socket_get_path(const struct agent_socket *s);
 struct sds_server *agent_socket_get_server(const struct agent_socket *s);
+size_t agent_socket_get_peer_count(const struct agent_socket *s);
 
 /* May this user connect? allow: conf.socket_allow. */
 bool agent_socket_allows(const struct conf_list *allow, uid_t own, uid_t peer);

@@ -25,6 +25,9 @@
 struct agent_status {
 	struct agent *a;
 	struct http_server *http;
+	struct sds_watch first; /* of `default`, until it is there */
+	bool started;
+	uint64_t startup_ms; /* from the start to the first certificate */
 };
 
 /* ---- ready ---------------------------------------------------------------
@@ -120,6 +123,33 @@ write_expiry(const struct agent *a, struct buf *out)
 	}
 }
 
+/* Istio's name; nothing before there is a certificate. */
+static void
+write_startup(const struct agent_status *s, struct buf *out)
+{
+	static const char name[] = "istio_agent_startup_duration_seconds";
+
+	if (s->started)
+		(void)buf_printf(out,
+				 "# HELP %s Seconds from the start to the "
+				 "first certificate.\n# TYPE %s gauge\n"
+				 "%s %" PRIu64 ".%03u\n",
+				 name, name, name, s->startup_ms / 1000,
+				 (unsigned)(s->startup_ms % 1000));
+}
+
+static void
+status_on_first(void *arg, struct sds_secret *secret)
+{
+	struct agent_status *s = arg;
+
+	if (secret == NULL)
+		return;
+	s->started = true;
+	s->startup_ms = mono_diff_ms(mono_now(), s->a->started);
+	sds_watch_cancel(&s->first);
+}
+
 static void
 status_take_counts(const struct agent *a)
 {
@@ -129,6 +159,8 @@ status_take_counts(const struct agent *a)
 		return;
 	c = sds_server_get_counts(agent_socket_get_server(a->socket));
 	metric_set(a->metrics, AM_STREAMS, 0, (int64_t)c.streams);
+	metric_set(a->metrics, AM_CONNECTIONS, 0,
+		   (int64_t)agent_socket_get_peer_count(a->socket));
 	metric_set(a->metrics, AM_SDS_PUSHES, 0, (int64_t)c.pushes);
 	metric_set(a->metrics, AM_SDS_NACKS, 0, (int64_t)c.nacks);
 }
@@ -150,6 +182,7 @@ status_on_metrics(void *app, const struct http_request *rq,
 		return;
 	}
 	write_expiry(s->a, &rs->body);
+	write_startup(s, &rs->body);
 }
 
 /* ---- /status -------------------------------------------------------------
@@ -237,7 +270,15 @@ status_on_status(void *app, const struct http_request *rq,
 	const struct agent_status *s = app;
 	struct jsonw w;
 
-	(void)rq;
+	/* Who talks to whom, and what fails: not for the whole network, while
+	 * the pages that probes and scrapers need stay on the same port. */
+	if (!rq->is_local) {
+		rs->status = 403;
+		(void)buf_put_str(&rs->body,
+				  "this page is for this host only: ask at "
+				  "127.0.0.1\n");
+		return;
+	}
 	rs->status = 200;
 	rs->content_type = "application/json";
 	jsonw_init(&w, &rs->body);
@@ -286,6 +327,10 @@ agent_status_new(struct agent *a, struct why *why, struct agent_status **out)
 		return why_set(why, ret, "listen.status %s: %s", addr,
 			       err_text(ret));
 	}
+	s->first.on_change = status_on_first;
+	s->first.arg = s;
+	sds_watch_remember(a->secrets, AGENT_NAME_DEFAULT, &s->first);
+	status_on_first(s, sds_secrets_get(a->secrets, AGENT_NAME_DEFAULT));
 	log_info("status", "http://%s/healthz/ready, /metrics, /status", text);
 	*out = s;
 	return ERR_OK;
@@ -297,5 +342,6 @@ agent_status_free(struct agent_status *s)
 	if (s == NULL)
 		return;
 	http_server_free(s->http);
+	sds_watch_cancel(&s->first);
 	mem_free(s);
 }

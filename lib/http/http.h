@@ -21,6 +21,9 @@ struct http_request {
 	struct slice query;
 	struct slice body;
 	bool is_head;
+	/* The peer is on this host: loopback or a Unix socket. Set by the
+	 * server, not by the parser. */
+	bool is_local;
 };
 
 /* Given to the handler as 200, text/plain; a body that did not fit its

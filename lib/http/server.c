@@ -240,6 +240,19 @@ conn_rest(struct http_conn *c)
 	conn_set_timer(c, IDLE_MS);
 }
 
+static bool
+conn_is_local(const struct http_conn *c)
+{
+	char text[EV_ADDR_TEXT_MAX];
+	struct slice peer;
+
+	ev_stream_get_peer_text(c->stream, text);
+	peer = slice_of_str(text);
+	return slice_has_prefix(peer, "127.") ||
+	       slice_has_prefix(peer, "[::1]:") ||
+	       slice_has_prefix(peer, "unix:");
+}
+
 /* Answers what has arrived whole. */
 static void
 conn_process(struct http_conn *c)
@@ -269,6 +282,7 @@ conn_process(struct http_conn *c)
 			(void)conn_refuse(c, p.status, SLICE_NONE, false);
 			return;
 		}
+		p.rq.is_local = conn_is_local(c);
 		if (!conn_dispatch(c, &p))
 			return;
 		buf_consume(&c->in, all - in.len);
