@@ -200,7 +200,78 @@ def test_metrics_have_istio_s_names(make_agent):
                      "istio_agent_num_outgoing_requests",
                      "istio_agent_num_failed_outgoing_requests",
                      "istio_agent_num_outgoing_retries",
+                     "istio_agent_startup_duration_seconds",
                      "istio_agent_outgoing_latency"):
             assert name in text
     until(lambda: "meshcert_agent_certificates_total 1" in
           net.get(agent.status + "/metrics")[1], "the certificate was counted")
+
+
+def own_address():
+    """An address of this host that is not loopback. Nothing is sent."""
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
+        try:
+            probe.connect(("192.0.2.1", 9))
+        except OSError:
+            return None
+        return probe.getsockname()[0]
+
+
+@pytest.mark.skipif(own_address() is None, reason="no address but loopback")
+def test_the_status_page_is_for_this_host_only(make_agent):
+    agent = make_agent()
+    port = agent.status_port
+    agent.config["listen.status"] = f":{port}"
+    agent.start().await_ready()
+    for path, elsewhere in (("/status", 403), ("/metrics", 200),
+                            ("/healthz/ready", 200)):
+        # From one's own address: to the agent that is another host's.
+        assert net.get(f"http://{own_address()}:{port}{path}")[0] == elsewhere
+        assert net.get(f"http://127.0.0.1:{port}{path}")[0] == 200
+
+
+def test_connections_are_bounded_and_a_free_place_is_given_again(make_agent):
+    most = 512
+    agent = make_agent().start().await_ready()
+
+    def metric(name):
+        text = net.get(agent.status + "/metrics")[1]
+        return [line for line in text.splitlines()
+                if line.startswith(f"meshcert_agent_{name} ")]
+
+    idle = []
+    for _ in range(most):
+        idle.append(socket.socket(socket.AF_UNIX))
+        idle[-1].connect(str(agent.socket))
+    until(lambda: metric("connections") ==
+          [f"meshcert_agent_connections {most}"], "all were taken")
+    with socket.socket(socket.AF_UNIX) as one_more:
+        one_more.settimeout(10)
+        one_more.connect(str(agent.socket))
+        assert one_more.recv(1) == b""
+    assert metric("peers_refused_total") == \
+        ["meshcert_agent_peers_refused_total 1"]
+    for one in idle:
+        one.close()
+    until(lambda: metric("connections") == ["meshcert_agent_connections 0"],
+          "all ended")
+    with agent.channel() as channel:
+        assert rpc.fetch_secrets(channel, ["default"])
+
+
+def test_a_mounted_pair_without_roots_stays_and_the_ca_gives_the_roots(
+        make_agent, fake):
+    agent = make_agent()
+    certs = agent.folder / "etc/certs"
+    pair, key = fake.root.write_leaf(certs, "leaf", uris=[ID])
+    pair.rename(certs / "cert-chain.pem")
+    key.rename(certs / "key.pem")
+    agent.start().await_ready()
+    until(lambda: "meshcert_agent_certificates_total 1" in
+          net.get(agent.status + "/metrics")[1], "the CA has answered")
+    with agent.channel() as channel:
+        found = rpc.fetch_secrets(channel, ["default", "ROOTCA"])
+    assert found["default"].tls_certificate.private_key.inline_bytes == \
+        (certs / "key.pem").read_bytes()
+    assert pki.load_all(found["ROOTCA"].validation_context.trusted_ca
+                        .inline_bytes) == [fake.root.cert]
