@@ -21,6 +21,14 @@ enum {
 
 /* -- base64 */
 
+/* Both directions work on units of 16 characters, 12 bytes, in loops without
+ * branches that compilers turn into vector code; what is left over goes
+ * character by character. */
+enum {
+	UNIT_CHARS = 16,
+	UNIT_BYTES = 12
+};
+
 /* Decoder state: bits that are not yet a whole byte. */
 struct unbase64 {
 	uint8_t *out;
@@ -29,33 +37,45 @@ struct unbase64 {
 	unsigned have; /* characters in the group of four */
 	unsigned pad;  /* '=' seen */
 	bool is_url;
+	uint8_t v[UNIT_CHARS]; /* values of a unit; wiped where it is a key */
 };
 
-/* The value of a character, or 64. No table: keys pass through here, and a
- * lookup would tell them to whoever watches the cache. */
-static unsigned
-base64_value(uint8_t c, bool is_url)
+/* 0xff for true, 0 for false. */
+static inline uint8_t
+mask_of(bool is)
 {
-	unsigned v = 64;
+	return (uint8_t)(0 - (unsigned)is);
+}
 
-	v = c >= 'A' && c <= 'Z' ? (unsigned)(c - 'A') : v;
-	v = c >= 'a' && c <= 'z' ? (unsigned)(c - 'a') + 26 : v;
-	v = c >= '0' && c <= '9' ? (unsigned)(c - '0') + 52 : v;
-	v = c == (is_url ? '-' : '+') ? 62 : v;
-	v = c == (is_url ? '_' : '/') ? 63 : v;
-	return v;
+/* The value of a character, or 0xff. No table: keys pass through here, and a
+ * lookup would tell them to whoever watches the cache. */
+static inline uint8_t
+base64_value(uint8_t c, uint8_t c62, uint8_t c63)
+{
+	const uint8_t upper = (uint8_t)(c - 'A');
+	const uint8_t lower = (uint8_t)(c - 'a');
+	const uint8_t digit = (uint8_t)(c - '0');
+	unsigned one_more = 0;
+
+	one_more |= mask_of(upper < 26) & (upper + 1u);
+	one_more |= mask_of(lower < 26) & (lower + 27u);
+	one_more |= mask_of(digit < 10) & (digit + 53u);
+	one_more |= mask_of(c == c62) & 63u;
+	one_more |= mask_of(c == c63) & 64u;
+	return (uint8_t)(one_more - 1);
 }
 
 static enum err
 unbase64_char(struct unbase64 *d, uint8_t c)
 {
-	unsigned v = base64_value(c, d->is_url);
+	uint8_t v =
+		base64_value(c, d->is_url ? '-' : '+', d->is_url ? '_' : '/');
 
 	if (c == '=' && !d->is_url && d->have >= 2) {
 		d->pad++;
 		return d->have + d->pad <= 4 ? ERR_OK : ERR_SYNTAX;
 	}
-	if (v == 64 || d->pad > 0)
+	if (v == 0xff || d->pad > 0)
 		return ERR_SYNTAX;
 	d->bits = d->bits << 6 | v;
 	if (++d->have < 4)
@@ -66,6 +86,46 @@ unbase64_char(struct unbase64 *d, uint8_t c)
 	d->bits = 0;
 	d->have = 0;
 	return ERR_OK;
+}
+
+/* A whole unit; false, and nothing done, when a character is none. */
+static bool
+unbase64_unit(struct unbase64 *d, const uint8_t in[restrict UNIT_CHARS])
+{
+	const uint8_t c62 = d->is_url ? '-' : '+';
+	const uint8_t c63 = d->is_url ? '_' : '/';
+	uint8_t *out = d->out + d->len;
+	uint8_t *restrict v = d->v;
+	uint64_t half[2];
+
+	for (size_t i = 0; i < UNIT_CHARS; i++)
+		v[i] = base64_value(in[i], c62, c63);
+	memcpy(half, v, sizeof(half));
+	if (((half[0] | half[1]) & UINT64_C(0x8080808080808080)) != 0)
+		return false;
+	for (size_t i = 0; i < UNIT_CHARS; i += 4) {
+		*out++ = (uint8_t)(v[i] << 2 | v[i + 1] >> 4);
+		*out++ = (uint8_t)(v[i + 1] << 4 | v[i + 2] >> 2);
+		*out++ = (uint8_t)(v[i + 2] << 6 | v[i + 3]);
+	}
+	d->len += UNIT_BYTES;
+	return true;
+}
+
+static enum err
+unbase64_text(struct unbase64 *d, struct slice text)
+{
+	enum err ret = ERR_OK;
+	size_t i = 0;
+
+	if (d->have == 0 && d->pad == 0) {
+		while (text.len - i >= UNIT_CHARS &&
+		       unbase64_unit(d, text.p + i))
+			i += UNIT_CHARS;
+	}
+	for (; i < text.len && ret == ERR_OK; i++)
+		ret = unbase64_char(d, text.p[i]);
+	return ret;
 }
 
 static enum err
@@ -100,27 +160,42 @@ base64_decode(struct slice text, bool is_url, struct buf *out)
 	ret = buf_reserve(out, chars / 4 * 3 + chars % 4 * 3 / 4, &d.out);
 	if (ret != ERR_OK)
 		return ret;
-	for (size_t i = 0; i < text.len; i++) {
-		if ((ret = unbase64_char(&d, text.p[i])) != ERR_OK)
-			return ret;
-	}
-	if ((ret = unbase64_end(&d)) != ERR_OK)
+	if ((ret = unbase64_text(&d, text)) != ERR_OK ||
+	    (ret = unbase64_end(&d)) != ERR_OK)
 		return ret;
 	buf_commit(out, d.len);
 	return ERR_OK;
 }
 
 /* The character of a value below 64; no table, as above. */
-static uint8_t
-base64_digit(uint32_t v, bool is_url)
+static inline uint8_t
+base64_digit(uint8_t v, uint8_t c62, uint8_t c63)
 {
-	uint32_t c = 'A' + v;
+	unsigned c = 'A' + v;
 
-	c = v >= 26 ? 'a' + (v - 26) : c;
-	c = v >= 52 ? '0' + (v - 52) : c;
-	c = v == 62 ? (uint32_t)(is_url ? '-' : '+') : c;
-	c = v == 63 ? (uint32_t)(is_url ? '_' : '/') : c;
+	c += mask_of(v >= 26) & ('a' - 'Z' - 1u);
+	c -= mask_of(v >= 52) & ('z' + 1u - '0');
+	c += mask_of(v == 62) & (c62 - ('9' + 1u));
+	c += mask_of(v == 63) & (c63 - ('9' + 2u));
 	return (uint8_t)c;
+}
+
+static void
+base64_unit(const uint8_t in[UNIT_BYTES], bool is_url, uint8_t out[UNIT_CHARS])
+{
+	const uint8_t c62 = is_url ? '-' : '+';
+	const uint8_t c63 = is_url ? '_' : '/';
+
+	for (size_t i = 0; i < UNIT_CHARS / 4; i++) {
+		const uint8_t *p = in + 3 * i;
+
+		out[4 * i] = p[0] >> 2;
+		out[4 * i + 1] = (uint8_t)((p[0] << 4 | p[1] >> 4) & 0x3f);
+		out[4 * i + 2] = (uint8_t)((p[1] << 2 | p[2] >> 6) & 0x3f);
+		out[4 * i + 3] = p[2] & 0x3f;
+	}
+	for (size_t i = 0; i < UNIT_CHARS; i++)
+		out[i] = base64_digit(out[i], c62, c63);
 }
 
 /* Writes the base64 of in to out and returns its length; the caller has seen
@@ -128,22 +203,26 @@ base64_digit(uint32_t v, bool is_url)
 static size_t
 base64_encode(struct slice in, bool is_url, uint8_t *out)
 {
+	uint8_t last[UNIT_BYTES] = {0};
+	uint8_t chars[UNIT_CHARS];
 	size_t len = 0;
+	size_t used;
 
-	for (size_t i = 0; i < in.len; i += 3) {
-		size_t have = in.len - i < 3 ? in.len - i : 3;
-		uint32_t bits = (uint32_t)in.p[i] << 16;
-
-		if (have > 1)
-			bits |= (uint32_t)in.p[i + 1] << 8;
-		if (have > 2)
-			bits |= in.p[i + 2];
-		for (size_t k = 0; k <= have; k++)
-			out[len++] = base64_digit(bits >> (18 - 6 * k) & 0x3f,
-						  is_url);
-		for (size_t k = have; k < 3 && !is_url; k++)
-			out[len++] = '=';
+	for (; in.len >= UNIT_BYTES; in = slice_sub(in, UNIT_BYTES, in.len)) {
+		base64_unit(in.p, is_url, out + len);
+		len += UNIT_CHARS;
 	}
+	if (in.len == 0)
+		return len;
+	memcpy(last, in.p, in.len);
+	base64_unit(last, is_url, chars);
+	used = (in.len * 4 + 2) / 3;
+	memcpy(out + len, chars, used);
+	len += used;
+	for (; used % 4 != 0 && !is_url; used++)
+		out[len++] = '=';
+	secret_wipe(last, sizeof(last));
+	secret_wipe(chars, sizeof(chars));
 	return len;
 }
 
@@ -302,11 +381,11 @@ decode_block(const struct pem_block *b, uint8_t *out, size_t *len_out,
 
 	while (ret == ERR_OK && read_line(&body, &line)) {
 		line_nr++;
-		for (size_t i = 0; i < line.len && ret == ERR_OK; i++)
-			ret = unbase64_char(&d, line.p[i]);
+		ret = unbase64_text(&d, line);
 	}
 	if (ret == ERR_OK)
 		ret = unbase64_end(&d);
+	secret_wipe(d.v, sizeof(d.v));
 	if (ret != ERR_OK)
 		return why_set(why, ERR_SYNTAX,
 			       "PEM block %.*s: line %u is not base64",
