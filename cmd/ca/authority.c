@@ -36,16 +36,15 @@ authority_answer(struct authority *a, struct request *rq, enum err e,
 	struct front_link *f = &a->fronts[rq->front];
 	const struct msg_result m = {
 		.e = e, .generation = generation, .text = text, .cert = cert};
-	struct buf out;
 
 	if (e != ERR_OK)
 		metric_add(a->metrics, M_FAILURES, ca_metric_cause(e), 1);
 	/* A front that died and came back did not ask this. */
 	if (f->ipc != NULL && f->epoch == rq->front_epoch) {
-		buf_init(&out, MSG_FRAME_MAX);
-		msg_result_write(&out, &m);
-		(void)ipc_send(f->ipc, MSG_RESULT, rq->front_id, buf_get(&out));
-		buf_fini(&out);
+		buf_reset(&a->out);
+		msg_result_write(&a->out, &m);
+		(void)ipc_send(f->ipc, MSG_RESULT, rq->front_id,
+			       buf_get(&a->out));
 	}
 	request_free(rq);
 }
@@ -462,6 +461,8 @@ ca_authority_main(unsigned index)
 	a->admin_fd = -1;
 	a->waiting_end = &a->waiting;
 	buf_init(&a->chain_msg, MSG_FRAME_MAX);
+	buf_init(&a->out, MSG_FRAME_MAX);
+	buf_init(&a->line, AUDIT_EVENT_MAX);
 	code = role_run(&authority_ops, index, a);
 	authority_admin_close(a);
 	if (a->store != NULL)

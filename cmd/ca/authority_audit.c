@@ -16,8 +16,7 @@
 #define AUDIT_HEAD "audit.head"
 
 enum {
-	HEAD_INTERVAL_MS = 1000,
-	AUDIT_LINE_MAX = 8192
+	HEAD_INTERVAL_MS = 1000
 };
 
 static void
@@ -75,7 +74,7 @@ audit_report_mismatch(struct authority *a, const struct why *why)
 		  "%s: lines were removed or changed; what is left is kept and "
 		  "new lines go on from it. Compare with your copies.",
 		  why->text);
-	buf_init(&line, AUDIT_LINE_MAX);
+	buf_init(&line, AUDIT_EVENT_MAX);
 	jsonw_init(&w, &line);
 	jsonw_pair_str(&w, "event", SLICE_LIT("audit_mismatch"));
 	jsonw_pair_str(&w, "reason", slice_of_str(why->text));
@@ -181,11 +180,10 @@ authority_audit_issue(struct authority *a, const struct request *rq, enum err e,
 	struct slice identity = buf_len(&rq->identity) > 0
 					? buf_get(&rq->identity)
 					: m->identity;
-	struct buf line;
 	struct jsonw w;
 
-	buf_init(&line, AUDIT_LINE_MAX);
-	jsonw_init(&w, &line);
+	buf_reset(&a->line);
+	jsonw_init(&w, &a->line);
 	jsonw_pair_str(&w, "event",
 		       e == ERR_OK ? SLICE_LIT("issued")
 				   : SLICE_LIT("refused"));
@@ -206,8 +204,7 @@ authority_audit_issue(struct authority *a, const struct request *rq, enum err e,
 		jsonw_pair_str(&w, "error", slice_of_str(err_name(e)));
 		jsonw_pair_str(&w, "reason", text);
 	}
-	authority_audit_event(a, buf_get(&line));
-	buf_fini(&line);
+	authority_audit_event(a, buf_get(&a->line));
 }
 
 /* ---- head -------------------------------------------------------------- */

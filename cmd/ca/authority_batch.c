@@ -321,15 +321,13 @@ batch_send(struct authority *a, struct request *rq)
 		.spki = rq->issue.spki,
 	};
 	struct why why = {0};
-	struct buf out;
 	enum err ret;
 
 	memcpy(m.serial, rq->serial, sizeof(m.serial));
-	buf_init(&out, MSG_FRAME_MAX);
-	msg_sign_write(&out, &m);
+	buf_reset(&a->out);
+	msg_sign_write(&a->out, &m);
 	authority_signing_add(a, rq);
-	ret = ipc_send(a->signer, MSG_SIGN, rq->sign_id, buf_get(&out));
-	buf_fini(&out);
+	ret = ipc_send(a->signer, MSG_SIGN, rq->sign_id, buf_get(&a->out));
 	if (ret == ERR_OK)
 		return;
 	/* It surely was not signed. */

@@ -21,7 +21,8 @@
 
 enum {
 	FRONTS_MAX = 64,
-	BATCH_MAX = 64
+	BATCH_MAX = 64,
+	AUDIT_EVENT_MAX = 8192 /* fields of one audit line */
 };
 
 /* A request under way. From arrival to the answer it is in exactly one place:
@@ -69,6 +70,7 @@ struct authority {
 	struct ipc *signer;
 	struct ev_timer *alone; /* runs while there is no signer */
 	struct buf chain_msg;   /* newest MSG_CHAIN, empty: no issuer yet */
+	struct buf out, line;   /* scratch of a message, of an audit line */
 	struct wall issuer_not_after;
 	char warning[WHY_MAX]; /* of the issuer */
 

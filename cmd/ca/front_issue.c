@@ -22,7 +22,6 @@
 
 enum {
 	ISSUE_MEM_MAX = 256 * 1024,
-	PEM_LEAF_MAX = 32768,
 	SWEEP_MS = 1000,
 	METADATA_DEPTH_MAX = 16,
 	METADATA_FIELDS_MAX = 256
@@ -408,11 +407,15 @@ issue_authenticate(struct issue *is, struct slice authorization, size_t cnt,
 static void
 issue_make_id(char out[REQUEST_ID_LEN + 1])
 {
+	static const char digits[] = "0123456789abcdef";
 	uint8_t raw[REQUEST_ID_LEN / 2];
 
 	rand_bytes(raw, sizeof(raw));
-	for (size_t i = 0; i < sizeof(raw); i++)
-		(void)snprintf(out + 2 * i, 3, "%02x", raw[i]);
+	for (size_t i = 0; i < sizeof(raw); i++) {
+		out[2 * i] = digits[raw[i] >> 4];
+		out[2 * i + 1] = digits[raw[i] & 15];
+	}
+	out[REQUEST_ID_LEN] = '\0';
 }
 
 static void
@@ -539,15 +542,10 @@ reply_open_entry(struct buf *out, size_t len)
 void
 reply_put_cert(struct buf *out, struct slice der)
 {
-	struct buf pem;
-
 	/* One certificate an entry, with the empty line that Istio adds. */
-	buf_init(&pem, PEM_LEAF_MAX);
-	(void)pem_write(&pem, "CERTIFICATE", der);
-	(void)buf_put_str(&pem, "\n");
-	reply_open_entry(out, buf_len(&pem));
-	(void)buf_put(out, buf_get(&pem));
-	buf_fini(&pem);
+	reply_open_entry(out, pem_len("CERTIFICATE", der.len) + 1);
+	(void)pem_write(out, "CERTIFICATE", der);
+	(void)buf_put_str(out, "\n");
 }
 
 void

@@ -6,6 +6,13 @@
 #define PRINTF_LIKE(fmt, args) __attribute__((format(printf, fmt, args)))
 #define NORETURN __attribute__((noreturn))
 #define UNUSED __attribute__((unused))
+/* For large scratch arrays of hot paths: not zeroed first, as all other
+ * variables are. */
+#if defined(__has_attribute) && __has_attribute(uninitialized)
+#define SCRATCH __attribute__((uninitialized))
+#else
+#define SCRATCH
+#endif
 
 /* Moves a pointer out of a variable: the value is the pointer, the variable
  * becomes NULL. Used where ownership is handed over. */

@@ -87,21 +87,37 @@ mono_is_before(struct mono a, struct mono b)
 	return a.ns < b.ns;
 }
 
+/* v as so many digits, then the character that follows. */
+static char *
+put_digits(char *out, int v, size_t digits, char next)
+{
+	for (size_t i = digits; i-- > 0; v /= 10)
+		out[i] = (char)('0' + v % 10);
+	out[digits] = next;
+	return out + digits + 1;
+}
+
 void
 wall_format(struct wall t, char out[WALL_TEXT_MAX])
 {
 	int64_t whole = wall_sec(t);
 	time_t sec = (time_t)whole;
 	struct tm tm;
-	char day[24];
 
-	if (gmtime_r(&sec, &tm) == NULL ||
-	    strftime(day, sizeof(day), "%Y-%m-%dT%H:%M:%S", &tm) == 0) {
+	if (gmtime_r(&sec, &tm) == NULL || tm.tm_year < -1900 ||
+	    tm.tm_year > 9999 - 1900) {
 		(void)snprintf(out, WALL_TEXT_MAX, "?");
 		return;
 	}
-	(void)snprintf(out, WALL_TEXT_MAX, "%s.%03dZ", day,
-		       (int)(t.ms - whole * 1000));
+	/* Each line of the audit log has three: no printf, no strftime. */
+	out = put_digits(out, tm.tm_year + 1900, 4, '-');
+	out = put_digits(out, tm.tm_mon + 1, 2, '-');
+	out = put_digits(out, tm.tm_mday, 2, 'T');
+	out = put_digits(out, tm.tm_hour, 2, ':');
+	out = put_digits(out, tm.tm_min, 2, ':');
+	out = put_digits(out, tm.tm_sec, 2, '.');
+	out = put_digits(out, (int)(t.ms - whole * 1000), 3, 'Z');
+	*out = '\0';
 }
 
 enum err

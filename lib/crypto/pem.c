@@ -453,7 +453,7 @@ out:
 
 /* -- writing PEM */
 
-static size_t
+size_t
 pem_len(const char *label, size_t der_len)
 {
 	size_t chars = (der_len + 2) / 3 * 4;

@@ -18,7 +18,8 @@ MUST_USE enum err pem_read(struct slice *in, struct slice *label,
 /* The same for private keys: the bytes never touch ordinary memory. */
 MUST_USE enum err pem_read_secret(struct slice *in, struct slice *label,
 				  struct secret **out, struct why *why);
-/* With the final newline. */
+/* With the final newline. pem_len says how long the text will be. */
+size_t pem_len(const char *label, size_t der_len);
 enum err pem_write(struct buf *out, const char *label, struct slice der);
 /* The same from secret memory into secret memory. */
 MUST_USE enum err pem_write_secret(const char *label, struct slice der,

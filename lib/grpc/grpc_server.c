@@ -93,7 +93,7 @@ own_trailers(const struct grpc_call *c, struct h2_header *out, size_t cap)
 static enum err
 send_status(struct grpc_call *c, enum grpc_status status, const char *text)
 {
-	uint8_t encoded[GRPC_ENCODED_MAX];
+	SCRATCH uint8_t encoded[GRPC_ENCODED_MAX];
 	struct h2_header h[4 + TRAILERS_MAX] = {
 		HEADER(":status", "200"),
 		HEADER("content-type", "application/grpc"),

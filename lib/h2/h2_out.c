@@ -186,7 +186,7 @@ keep_headers(const struct h2_header *headers, size_t cnt)
 static ssize_t
 end_of_body(struct h2_stream *s, uint32_t *flags)
 {
-	nghttp2_nv nv[NV_MAX];
+	SCRATCH nghttp2_nv nv[NV_MAX];
 
 	*flags |= NGHTTP2_DATA_FLAG_EOF;
 	if (s->trailers == NULL)
@@ -348,7 +348,7 @@ h2_request(struct h2 *h, const struct h2_header *headers, size_t cnt, bool end,
 	   void *app, struct h2_stream **out)
 {
 	enum err ret;
-	nghttp2_nv nv[NV_MAX];
+	SCRATCH nghttp2_nv nv[NV_MAX];
 	nghttp2_data_provider body = {.read_callback = on_read};
 	struct h2_stream *s;
 	int32_t id;
@@ -388,7 +388,7 @@ h2_stream_respond(struct h2_stream *s, const struct h2_header *headers,
 {
 	enum err ret;
 	int rv;
-	nghttp2_nv nv[NV_MAX];
+	SCRATCH nghttp2_nv nv[NV_MAX];
 	nghttp2_data_provider body = {.source.ptr = s,
 				      .read_callback = on_read};
 
@@ -441,7 +441,7 @@ h2_stream_finish(struct h2_stream *s, const struct h2_header *trailers,
 		 size_t cnt)
 {
 	enum err ret;
-	nghttp2_nv nv[NV_MAX];
+	SCRATCH nghttp2_nv nv[NV_MAX];
 
 	if (!is_open(s) || !s->responded)
 		return ERR_CLOSED;

@@ -306,7 +306,7 @@ conn_handshake(struct tls_conn *c)
 static enum err
 conn_read(struct tls_conn *c)
 {
-	uint8_t bytes[CONN_RECORD_MAX];
+	SCRATCH uint8_t bytes[CONN_RECORD_MAX];
 	int n, ssl_error, most = 0;
 
 	for (;;) {
