@@ -76,7 +76,8 @@ MUST_USE enum err os_spawn(const struct os_spawn *s, pid_t *pid_out,
 /* SOCK_STREAM, close-on-exec, non-blocking. */
 MUST_USE enum err os_socketpair(int fds_out[2]);
 /* An anonymous file of this size, close-on-exec, sealed: nobody who gets it
- * can make it shorter under a reader. */
+ * can make it shorter under a reader. Only our own user may open it again: a
+ * role of another user that got it read-only cannot write to it. */
 MUST_USE enum err os_memfd(const char *name, size_t size, int *fd_out);
 /* Sends bytes with at most one descriptor (-1: none); receives them. The
  * socket must be a stream whose writes are whole messages below PIPE_BUF. */

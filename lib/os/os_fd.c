@@ -11,6 +11,7 @@
 #include <sys/mman.h>
 #include <sys/resource.h>
 #include <sys/socket.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 enum err
@@ -32,7 +33,9 @@ os_memfd(const char *name, size_t size, int *fd_out)
 	*fd_out = -1;
 	if (fd < 0)
 		return err_from_errno(errno);
-	if (ftruncate(fd, (off_t)size) != 0 ||
+	/* Whoever is given a read-only descriptor could else open the same file
+	 * again for writing, through /proc/self/fd. */
+	if (fchmod(fd, 0600) != 0 || ftruncate(fd, (off_t)size) != 0 ||
 	    fcntl(fd, F_ADD_SEALS, F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_SEAL) !=
 		    0) {
 		ret = err_from_errno(errno);

@@ -25,6 +25,7 @@ struct audit {
 	uint64_t first; /* number of its first line */
 	uint64_t rotate_bytes;
 	uint64_t cut_bytes; /* of a half line: to be noted with the next line */
+	uint64_t lost_cnt;  /* lines that found no room: to be noted, too */
 	struct audit_head added;
 	struct audit_head written;
 	struct audit_head synced;
@@ -203,22 +204,37 @@ audit_put_line(struct audit *a, struct wall now, struct slice fields)
 	return ERR_OK;
 }
 
+/* A line of our own about what is missing: {"event":EVENT,NAME:COUNT}. */
+static enum err
+audit_put_note(struct audit *a, struct wall now, const char *event,
+	       const char *name, uint64_t *count)
+{
+	char note[80];
+	enum err ret;
+
+	if (*count == 0)
+		return ERR_OK;
+	(void)snprintf(note, sizeof(note), "\"event\":\"%s\",\"%s\":%llu",
+		       event, name, (unsigned long long)*count);
+	ret = audit_put_line(a, now, slice_of_str(note));
+	if (ret == ERR_OK)
+		*count = 0;
+	return ret;
+}
+
 enum err
 audit_add(struct audit *a, struct wall now, struct slice fields)
 {
-	char note[80];
-	enum err ret = ERR_OK;
+	enum err ret;
 
-	if (a->cut_bytes > 0) {
-		(void)snprintf(note, sizeof(note),
-			       "\"event\":\"half_line_cut\",\"bytes\":%llu",
-			       (unsigned long long)a->cut_bytes);
-		ret = audit_put_line(a, now, slice_of_str(note));
-	}
-	if (ret != ERR_OK)
-		return ret;
-	a->cut_bytes = 0;
-	return audit_put_line(a, now, fields);
+	if ((ret = audit_put_note(a, now, "half_line_cut", "bytes",
+				  &a->cut_bytes)) == ERR_OK &&
+	    (ret = audit_put_note(a, now, "lines_lost", "count",
+				  &a->lost_cnt)) == ERR_OK)
+		ret = audit_put_line(a, now, fields);
+	if (ret == ERR_LIMIT)
+		a->lost_cnt++;
+	return ret;
 }
 
 struct audit_head

@@ -31,7 +31,8 @@ MUST_USE enum err audit_open(const char *dir, uint64_t rotate_bytes,
 void audit_close(struct audit *a);
 /* fields: the inside of a JSON object without braces, as jsonw made it
  * ("\"event\":\"issued\",..."), without newline. Buffered until audit_flush.
- * ERR_LIMIT: longer than 32 kB, or 8 MB wait already; ERR_SYNTAX. */
+ * ERR_LIMIT: longer than 32 kB, or 8 MB wait already; ERR_SYNTAX. The next line
+ * that finds room is then preceded by one that says how many were lost. */
 enum err audit_add(struct audit *a, struct wall now, struct slice fields);
 /* Writes; with sync, fdatasync. ERR_DISK_FULL keeps what is buffered, and
  * leaves no half line. After any failed sync every flush fails. */

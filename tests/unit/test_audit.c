@@ -100,7 +100,7 @@ load(struct fixture *f, const char *name, struct buf *out)
 	FILE *file = fopen(path, "r");
 
 	assert_non_null(file);
-	buf_init(out, 1 << 20);
+	buf_init(out, 16 << 20);
 	while ((got = fread(bytes, 1, sizeof(bytes), file)) > 0)
 		assert_int_equal(buf_put(out, slice_of(bytes, got)), ERR_OK);
 	(void)fclose(file);
@@ -466,6 +466,40 @@ moved_removed_and_repeated_lines_are_detected(void **state)
 	buf_fini(&moved);
 }
 
+/* So it is when the disk has been full for long. */
+static void
+lines_that_found_no_room_are_counted_in_the_log(void **state)
+{
+	struct fixture *f = *state;
+	struct buf wide, text;
+	unsigned n;
+
+	reopen(f, big);
+	buf_init(&wide, 1 << 16);
+	assert_int_equal(buf_put_str(&wide, "\"a\":\""), ERR_OK);
+	while (buf_len(&wide) < 32767)
+		assert_int_equal(buf_put_u8(&wide, 'x'), ERR_OK);
+	assert_int_equal(buf_put_u8(&wide, '"'), ERR_OK);
+	while (audit_add(f->a, now, buf_get(&wide)) == ERR_OK)
+		continue;
+	assert_int_equal(audit_add(f->a, now, SLICE_LIT("\"b\":1")), ERR_LIMIT);
+	assert_int_equal(audit_flush(f->a, true, &f->why), ERR_OK);
+	assert_int_equal(audit_add(f->a, now, SLICE_LIT("\"c\":1")), ERR_OK);
+	assert_int_equal(audit_add(f->a, now, SLICE_LIT("\"d\":1")), ERR_OK);
+	assert_int_equal(audit_flush(f->a, true, &f->why), ERR_OK);
+	f->head = audit_get_head(f->a);
+	assert_int_equal(verify(f), ERR_OK);
+	load(f, "audit.jsonl", &text);
+	n = (unsigned)audit_get_head(f->a).count;
+	assert_true(
+		slice_has_suffix(line_of(&text, n - 2),
+				 "\"event\":\"lines_lost\",\"count\":2}\n"));
+	assert_true(slice_has_suffix(line_of(&text, n - 1), ",\"c\":1}\n"));
+	assert_true(slice_has_suffix(line_of(&text, n), ",\"d\":1}\n"));
+	buf_fini(&text);
+	buf_fini(&wide);
+}
+
 static void
 fields_that_would_break_the_lines_are_refused(void **state)
 {
@@ -561,6 +595,7 @@ main(void)
 		T(a_line_that_is_no_audit_line_is_named),
 		T(moved_removed_and_repeated_lines_are_detected),
 		T(fields_that_would_break_the_lines_are_refused),
+		T(lines_that_found_no_room_are_counted_in_the_log),
 		T(a_full_disk_keeps_what_waits_and_leaves_no_half_line),
 		T(a_missing_folder_is_named),
 	};

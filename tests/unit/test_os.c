@@ -371,6 +371,7 @@ static void
 a_descriptor_travels_with_its_bytes(void **state)
 {
 	uint8_t bytes[16];
+	struct stat st;
 	size_t len;
 	int pair[2];
 	int fd;
@@ -380,6 +381,8 @@ a_descriptor_travels_with_its_bytes(void **state)
 	assert_int_equal(os_socketpair(pair), ERR_OK);
 	assert_int_equal(os_recv_fd(pair[1], bytes, 16, &len, &got), ERR_BUSY);
 	assert_int_equal(os_memfd("t", 3, &fd), ERR_OK);
+	assert_int_equal(fstat(fd, &st), 0);
+	assert_int_equal(st.st_mode & 0777, 0600);
 	assert_int_equal(pwrite(fd, "abc", 3, 0), 3);
 	assert_int_equal(os_send_fd(pair[0], SLICE_LIT("hi"), fd), ERR_OK);
 	assert_int_equal(os_send_fd(pair[0], SLICE_LIT("ho"), -1), ERR_OK);
