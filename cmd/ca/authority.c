@@ -46,6 +46,8 @@ authority_answer(struct authority *a, struct request *rq, enum err e,
 		(void)ipc_send(f->ipc, MSG_RESULT, rq->front_id,
 			       buf_get(&a->out));
 	}
+	if (rq->is_counted)
+		f->under_way--;
 	request_free(rq);
 }
 
@@ -99,6 +101,20 @@ authority_work(void *arg)
 		role_exit(a->role);
 }
 
+/* One front cannot fill the queue alone: a quarter stays for the others. */
+static bool
+authority_has_room(const struct authority *a, const struct front_link *f)
+{
+	size_t max = (size_t)a->conf.limit_queue;
+	size_t others = 0;
+
+	for (size_t i = 0; i < FRONTS_MAX; i++)
+		others += &a->fronts[i] != f && a->fronts[i].ipc != NULL;
+	if (others > 0 && f->under_way >= max - max / 4)
+		return false;
+	return a->waiting_cnt + a->signing_cnt < max;
+}
+
 static enum err
 authority_take_issue(struct front_link *f, uint64_t id, struct slice payload)
 {
@@ -119,12 +135,14 @@ authority_take_issue(struct front_link *f, uint64_t id, struct slice payload)
 		request_free(rq);
 		return ret;
 	}
-	if (a->waiting_cnt + a->signing_cnt >= (size_t)a->conf.limit_queue) {
+	if (!authority_has_room(a, f)) {
 		authority_answer(a, rq, ERR_BUSY,
 				 SLICE_LIT("the authority's queue is full"),
 				 SLICE_NONE, 0);
 		return ERR_OK;
 	}
+	rq->is_counted = true;
+	f->under_way++;
 	*a->waiting_end = rq;
 	a->waiting_end = &rq->next;
 	a->waiting_cnt++;

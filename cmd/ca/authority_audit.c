@@ -158,8 +158,11 @@ authority_audit_close(struct authority *a)
 void
 authority_audit_event(struct authority *a, struct slice fields)
 {
+	/* What finds no room is counted by the log itself, in a later line. */
 	if (audit_add(a->audit, wall_now(), fields) == ERR_OK)
 		metric_add(a->metrics, M_AUDIT_LINES, 0, 1);
+	else
+		metric_add(a->metrics, M_AUDIT_FAILURES, 0, 1);
 	a->audit_dirty = true;
 }
 

@@ -68,6 +68,11 @@ batch_check_identity(struct authority *a, struct request *rq, struct why *why)
 	if (m->profile != BUILD_WORKLOAD)
 		return why_set(why, ERR_DENIED, "profile %d is not issued",
 			       (int)m->profile);
+	/* What the record says of the proof must be one that there is. */
+	if (!msg_auth_is_proof(m->auth))
+		return why_set(why, ERR_DENIED,
+			       "no authenticator %u proves a workload",
+			       (unsigned)m->auth);
 	/* A join token's identity is known only inside the transaction. */
 	if (m->auth == MSG_AUTH_JOIN_TOKEN)
 		return m->token_hash.len == RA_TOKEN_HASH_LEN
@@ -203,7 +208,14 @@ batch_write_completions(struct authority *a)
 		enum err ret = store_complete(a->store, c->serial, c->state,
 					      c->cert_hash);
 
-		if (ret != ERR_OK)
+		/* Its intent is gone, by another hand than ours. It must not
+		 * hold up all that come later. */
+		if (ret == ERR_NOT_FOUND)
+			log_error("authority.record",
+				  "an intent that was signed is not in the "
+				  "record any more: was a backup put back "
+				  "while the authority ran?");
+		else if (ret != ERR_OK)
 			return ret;
 	}
 	return ERR_OK;

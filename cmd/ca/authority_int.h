@@ -22,7 +22,8 @@
 enum {
 	FRONTS_MAX = 64,
 	BATCH_MAX = 64,
-	AUDIT_EVENT_MAX = 8192 /* fields of one audit line */
+	/* Fields of one audit line: all at their longest, each byte escaped. */
+	AUDIT_EVENT_MAX = 32000
 };
 
 /* A request under way. From arrival to the answer it is in exactly one place:
@@ -31,6 +32,7 @@ struct request {
 	struct request *next;
 	uint64_t sign_id; /* key in the table of those being signed */
 	unsigned front;
+	bool is_counted;      /* in the front's under_way */
 	uint32_t front_epoch; /* which life of that front asked */
 	uint64_t front_id;
 	struct buf payload; /* the message; issue's slices point into it */
@@ -53,6 +55,7 @@ struct completion {
 
 struct front_link {
 	struct ipc *ipc;
+	size_t under_way; /* requests of it, of any of its lives */
 	uint32_t epoch;
 	unsigned index;
 	struct authority *authority;

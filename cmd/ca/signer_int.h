@@ -43,6 +43,7 @@ struct signer {
 	struct buf tbs, cert, signature, out;
 	struct signer_file files[SIGNER_FILES_MAX];
 	size_t file_cnt;
+	bool is_set_whole;         /* its "end" has come */
 	char reload_text[WHY_MAX]; /* why the newest plugged-in set is bad */
 	struct ev_timer *renewal;  /* two tiers: the issuing CA's */
 	bool started;

@@ -123,10 +123,15 @@ signer_take_file(struct signer *s, const char *name, int fd)
 	struct buf bytes;
 
 	if (strcmp(name, "end") == 0) {
+		s->is_set_whole = true;
 		if (s->started && signer_load_files(s, &why) != ERR_OK)
 			signer_send_chain(s);
 		return;
 	}
+	/* A newer set, before the one before it was looked at. */
+	if (s->is_set_whole)
+		signer_forget_files(s);
+	s->is_set_whole = false;
 	if (s->file_cnt == SIGNER_FILES_MAX)
 		return;
 	f = &s->files[s->file_cnt];

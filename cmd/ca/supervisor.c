@@ -240,7 +240,11 @@ supervisor_make_dirs(struct supervisor *s, struct why *why)
 	};
 	enum err ret;
 
-	ret = os_dir_make(s->conf.data_dir, 0755, (uid_t)-1, (gid_t)-1, why);
+	/* Root's own: whoever owned it could put links in the place of the
+	 * folders below, which are given away to roles. */
+	ret = os_dir_make(s->conf.data_dir, 0755,
+			  geteuid() == 0 ? 0 : (uid_t)-1,
+			  geteuid() == 0 ? 0 : (gid_t)-1, why);
 	for (size_t i = 0; ret == ERR_OK && i < COUNT_OF(dirs); i++) {
 		const struct supervise_role *r = &s->roles[dirs[i].role];
 		char *path = ca_conf_path(&s->conf, dirs[i].leaf);

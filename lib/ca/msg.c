@@ -38,6 +38,13 @@ msg_auth_name(enum msg_auth a)
 	return (unsigned)a < COUNT_OF(names) ? names[a] : "unknown";
 }
 
+bool
+msg_auth_is_proof(enum msg_auth a)
+{
+	return a == MSG_AUTH_CLIENT_CERT || a == MSG_AUTH_JWT ||
+	       a == MSG_AUTH_JOIN_TOKEN;
+}
+
 static void
 msg_put_field(struct buf *out, const struct field *f, const void *m)
 {

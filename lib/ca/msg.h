@@ -61,6 +61,9 @@ enum msg_auth {
 };
 /* "client_cert"; static. Any value is accepted. */
 const char *msg_auth_name(enum msg_auth a);
+/* One of the ways in which a workload proves who it is. Any value is accepted:
+ * it comes from a role that may have been taken over. */
+bool msg_auth_is_proof(enum msg_auth a);
 
 /* A front asks for a certificate. With a join token the identity is empty: only
  * the authority knows whom the token is for. For BUILD_SERVING there is

@@ -149,6 +149,19 @@ the_longest_chain_with_the_most_roots_fits(void **state)
 	buf_fini(&b);
 }
 
+static void
+only_a_workloads_ways_of_proof_count_as_such(void **state)
+{
+	(void)state;
+	assert_true(msg_auth_is_proof(MSG_AUTH_CLIENT_CERT));
+	assert_true(msg_auth_is_proof(MSG_AUTH_JWT));
+	assert_true(msg_auth_is_proof(MSG_AUTH_JOIN_TOKEN));
+	assert_false(msg_auth_is_proof(MSG_AUTH_NONE));
+	assert_false(msg_auth_is_proof(MSG_AUTH_SELF));
+	/* The record keeps 8 bits: this would be a join token there. */
+	assert_false(msg_auth_is_proof((enum msg_auth)0x103));
+}
+
 int
 main(void)
 {
@@ -159,6 +172,7 @@ main(void)
 			a_field_longer_than_any_honest_front_sends_is_refused),
 		cmocka_unit_test(
 			a_signer_takes_no_longer_identity_than_there_are),
+		cmocka_unit_test(only_a_workloads_ways_of_proof_count_as_such),
 		cmocka_unit_test(the_longest_chain_with_the_most_roots_fits),
 	};
 
