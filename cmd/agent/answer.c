@@ -2,6 +2,7 @@
 #include "agent/answer.h"
 
 #include "base/mem.h"
+#include "grpc/pbscan.h"
 
 enum {
 	CHAIN_MAX = 16
@@ -12,6 +13,37 @@ enum {
 static const uint32_t warn_rules =
 	1U << CHAIN_RULE_KEY_IDS | 1U << CHAIN_RULE_CRITICALITY |
 	1U << CHAIN_RULE_DNS_CHARSET | 1U << CHAIN_RULE_SERIAL;
+
+enum err
+answer_split(struct slice message, struct slice entries[ANSWER_ENTRIES_MAX],
+	     size_t *cnt_out, struct why *why)
+{
+	struct pbscan_field f;
+	size_t cnt = 0;
+	enum err ret;
+
+	*cnt_out = 0;
+	while ((ret = pbscan_next(&message, &f)) == ERR_OK) {
+		if (f.number != 1 || f.wire != PBSCAN_BYTES)
+			continue;
+		if (cnt == ANSWER_ENTRIES_MAX)
+			return why_set(why, ERR_LIMIT,
+				       "the answer has more than %d "
+				       "certificates",
+				       ANSWER_ENTRIES_MAX);
+		entries[cnt++] = f.bytes;
+	}
+	if (ret != ERR_NOT_FOUND)
+		return why_set(why, ret,
+			       "the answer is no IstioCertificateResponse");
+	if (cnt < 2)
+		return why_set(why, ERR_PROTOCOL,
+			       "invalid empty CertChain: the answer has %zu "
+			       "entries, a leaf and the roots are wanted",
+			       cnt);
+	*cnt_out = cnt;
+	return ERR_OK;
+}
 
 void
 answer_fini(struct answer *a)

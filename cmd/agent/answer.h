@@ -7,6 +7,16 @@
 #include "pki/cert.h"
 #include "pki/chain.h"
 
+enum {
+	ANSWER_ENTRIES_MAX = 16
+};
+
+/* Takes IstioCertificateResponse apart: its PEM texts, leaf first, the roots
+ * last; slices into message. Two at least. */
+MUST_USE enum err answer_split(struct slice message,
+			       struct slice entries[ANSWER_ENTRIES_MAX],
+			       size_t *cnt_out, struct why *why);
+
 struct answer {
 	struct cert_list chain; /* leaf first, without roots */
 	struct pki_bundle *roots;

@@ -10,7 +10,6 @@
 #include "base/secret.h"
 #include "custody/custody.h"
 #include "grpc/pbmem.h"
-#include "grpc/pbscan.h"
 #include "grpc/serve.h"
 #include "os/os.h"
 #include "pki/cert.h"
@@ -314,39 +313,17 @@ upstream_on_timeout(void *arg)
 
 /* ---- the call ------------------------------------------------------------ */
 
-/* Strings of the message must be text; entries are kept as slices. */
+/* Kept for as long as the callback looks at it. */
 static enum err
 upstream_read_answer(struct upstream *u, struct slice message)
 {
-	struct slice in;
-	struct pbscan_field f;
-	enum err ret;
-
 	if (buf_put(&u->reply, message) != ERR_OK)
 		return why_set(&u->bad_why, ERR_LIMIT,
 			       "the answer is longer "
 			       "than %d bytes",
 			       ANSWER_MAX);
-	in = buf_get(&u->reply);
-	while ((ret = pbscan_next(&in, &f)) == ERR_OK) {
-		if (f.number != 1 || f.wire != PBSCAN_BYTES)
-			continue;
-		if (u->answer.entry_cnt == UPSTREAM_ENTRIES_MAX)
-			return why_set(&u->bad_why, ERR_LIMIT,
-				       "the answer has more than %d "
-				       "certificates",
-				       UPSTREAM_ENTRIES_MAX);
-		u->answer.entries[u->answer.entry_cnt++] = f.bytes;
-	}
-	if (ret != ERR_NOT_FOUND)
-		return why_set(&u->bad_why, ret,
-			       "the answer is no IstioCertificateResponse");
-	if (u->answer.entry_cnt < 2)
-		return why_set(&u->bad_why, ERR_PROTOCOL,
-			       "invalid empty CertChain: the answer has %zu "
-			       "entries, a leaf and the roots are wanted",
-			       u->answer.entry_cnt);
-	return ERR_OK;
+	return answer_split(buf_get(&u->reply), u->answer.entries,
+			    &u->answer.entry_cnt, &u->bad_why);
 }
 
 static void

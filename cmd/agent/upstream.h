@@ -7,6 +7,7 @@
 #ifndef AGENT_UPSTREAM_H
 #define AGENT_UPSTREAM_H
 
+#include "agent/answer.h"
 #include "agent/conf.h"
 #include "ev/ev.h"
 #include "grpc/grpc.h"
@@ -14,16 +15,12 @@
 
 struct upstream;
 
-enum {
-	UPSTREAM_ENTRIES_MAX = 16
-};
-
 /* What the CA said. */
 struct upstream_answer {
 	enum grpc_status status;
 	/* GRPC_OK: PEM texts, leaf first, the last one is the root bundle; two
 	 * at least. Borrowed for the call. */
-	struct slice entries[UPSTREAM_ENTRIES_MAX];
+	struct slice entries[ANSWER_ENTRIES_MAX];
 	size_t entry_cnt;
 };
 
