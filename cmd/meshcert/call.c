@@ -87,6 +87,7 @@ call_on_ready(void *arg, struct dial_conn *conn)
 				    c->addr, err_text(e)));
 	else
 		dial_wake(conn);
+	s->out->asked = e == ERR_OK;
 }
 
 static void

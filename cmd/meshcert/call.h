@@ -25,6 +25,7 @@ struct call_answer {
 	enum grpc_status status;
 	struct why text;        /* the server's, when status is not OK */
 	struct secret *message; /* owned: secret_free. It may hold keys */
+	bool asked;             /* the request went out; set on failure, too */
 };
 
 /* ERR_OK: the server answered, see status. Otherwise it was not reached (why

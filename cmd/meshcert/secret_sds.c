@@ -210,6 +210,15 @@ sds_ask(const char *addr, const char *name, uint64_t timeout_ms,
 	return e;
 }
 
+/* SDS has no answer for "not there": it is asked until a deadline, which we or
+ * the server notice. A server that was not reached is something else. */
+static bool
+is_silence(enum err e, const struct call_answer *answer)
+{
+	return (e == ERR_TIMEOUT && answer->asked) ||
+	       (e == ERR_OK && answer->status == GRPC_DEADLINE_EXCEEDED);
+}
+
 /* see secret_int.h */
 enum err
 secret_ask_sds(const char *addr, const char *const *names, uint64_t timeout_ms,
@@ -223,8 +232,8 @@ secret_ask_sds(const char *addr, const char *const *names, uint64_t timeout_ms,
 		enum err e = sds_ask(addr, *names, timeout_ms, why, &answer);
 
 		a.version = "";
-		if (e == ERR_TIMEOUT) {
-			/* SDS has no answer for "not there". */
+		if (is_silence(e, &answer)) {
+			secret_free(answer.message);
 			sds_add_missing(&a, *names,
 					"the server has sent nothing for this "
 					"name");

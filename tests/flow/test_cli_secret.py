@@ -126,6 +126,16 @@ def test_a_name_that_is_not_served_is_said_and_is_a_no(run, sds):
     assert ME in done.stdout
 
 
+def test_it_is_the_same_no_where_the_server_sees_the_deadline(run, sds):
+    Material().serve(sds)
+    sds.deadline_passed.add("absent")
+    done = run("secret", "--socket", sds.path, "--timeout", "30s",
+               "default", "absent")
+    assert done.returncode == 1
+    assert "absent: the server has sent nothing for this name" in done.stdout
+    assert ME in done.stdout
+
+
 def test_a_socket_that_is_not_there_is_exit_code_3(run, folder):
     done = run("secret", "--socket", folder / "none")
     assert done.returncode == 3

@@ -16,6 +16,7 @@ class Server:
     def __init__(self, path):
         self.target = f"unix:{path}"
         self._secrets, self._version = {}, 0
+        self.deadline_passed = set()  # names that end a stream so
         self._news = threading.Condition()
         self.errors = []  # texts of NACKs
         self._server = grpc.server(futures.ThreadPoolExecutor(16))
@@ -68,6 +69,8 @@ class Server:
         threading.Thread(target=self._listen, args=(requests, state),
                          daemon=True).start()
         while not state["done"]:
+            if self.deadline_passed & set(state["names"]):
+                context.abort(grpc.StatusCode.DEADLINE_EXCEEDED, "too late")
             with self._news:
                 found = [self._secrets[n] for n in state["names"]
                          if n in self._secrets]
