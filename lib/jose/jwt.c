@@ -334,6 +334,20 @@ out:
 	return e;
 }
 
+bool
+jwt_names_issuer(struct slice token, const char *issuer)
+{
+	struct json *claims = NULL;
+	struct jwt_parts p;
+	bool same = false;
+
+	if (jwt_split(token, NULL, &p) == ERR_OK &&
+	    jwt_parse_part(p.claims64, "claims", NULL, &claims) == ERR_OK)
+		same = slice_is_str(json_str(json_get(claims, "iss")), issuer);
+	json_free(claims);
+	return same;
+}
+
 void
 jwt_fini(struct jwt *t)
 {

@@ -49,5 +49,8 @@ MUST_USE enum err jwt_verify(struct slice token, const struct jwks *keys,
 			     const struct jwt_opts *opts, struct wall now,
 			     struct why *why, struct jwt *out);
 void jwt_fini(struct jwt *t);
+/* Whether the token says that it is of this issuer: not verified, good for
+ * choosing the keys to verify it with and for nothing else. */
+bool jwt_names_issuer(struct slice token, const char *issuer);
 
 #endif

@@ -243,18 +243,19 @@ static enum err
 ra_jwt_verify(struct ra *ra, const struct ra_input *in, struct slice token,
 	      struct why *why, struct ra_result *out, struct wall *expires_out)
 {
-	enum err ret = why_set(why, ERR_UNTRUSTED, "no issuer is configured");
+	enum err ret = why_set(why, ERR_UNTRUSTED,
+			       "the token names none of the %zu configured "
+			       "issuers",
+			       ra->issuer_cnt);
 
+	/* Only the keys of the issuer that it names are asked: those of others
+	 * would neither fit nor, when fetched again, ever come to fit. */
 	for (size_t i = 0; i < ra->issuer_cnt; i++) {
-		struct why one = {0};
-
-		ret = ra_jwt_try(ra, i, in, token, &one, out, expires_out);
+		if (!jwt_names_issuer(token, ra->issuers[i].conf.issuer))
+			continue;
+		ret = ra_jwt_try(ra, i, in, token, why, out, expires_out);
 		if (ret == ERR_OK)
-			return ERR_OK;
-		/* Of several issuers the one that the token names has the
-		 * better reason; the others only say that it is not theirs. */
-		if (i == 0 || ret != ERR_MISMATCH)
-			*why = one;
+			break;
 	}
 	return ret;
 }
@@ -265,7 +266,7 @@ ra_jwt(struct ra *ra, const struct ra_input *in, struct why *why,
 {
 	struct slice token = ra_bearer(in);
 	uint8_t hash[HASH_SHA256_LEN];
-	struct wall expires;
+	struct wall expires = {0};
 	enum err ret;
 
 	if (in->authorization_cnt > 1)

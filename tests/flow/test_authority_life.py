@@ -167,8 +167,8 @@ def test_log_level_and_limits_are_read_again(make_ours):
     (old,) = one.roles()["authority"]
     os.kill(old, signal.SIGKILL)
     until(lambda: one.roles().get("authority", [old]) != [old], "restart")
-    one.await_ready()
-    assert "max allowed" in until(refused, "still the new maximum")
+    until(lambda: "max allowed" in (refused() or ""),
+          "it refused by the new maximum", alive=one.process)
 
 
 @pytest.mark.parametrize("change", [
