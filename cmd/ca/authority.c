@@ -231,6 +231,7 @@ authority_take_chain(struct authority *a, struct slice payload)
 
 	if ((ret = msg_chain_read(payload, &m)) != ERR_OK)
 		return ret;
+	authority_audit_check_head(a);
 	buf_reset(&a->chain_msg);
 	a->issuer_since = wall_now();
 	(void)snprintf(a->warning, sizeof(a->warning), "%.*s",

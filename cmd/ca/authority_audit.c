@@ -42,9 +42,11 @@ audit_note(struct authority *a, enum err e, const struct why *why)
 
 /* ---- opening ----------------------------------------------------------- */
 
+/* The head as the record has it; as a message too, for the signer to check. */
 static enum err
 audit_read_head(struct authority *a, struct audit_head *out)
 {
+	struct msg_head m = {0};
 	struct buf raw;
 	struct slice in;
 	struct slice hash;
@@ -56,10 +58,16 @@ audit_read_head(struct authority *a, struct audit_head *out)
 	in = buf_get(&raw);
 	if (ret == ERR_OK &&
 	    (slice_read_u64(&in, &out->count) != ERR_OK ||
-	     slice_read_bytes(&in, sizeof(out->hash), &hash) != ERR_OK))
+	     slice_read_bytes(&in, sizeof(out->hash), &hash) != ERR_OK ||
+	     slice_read_counted(&in, &m.signature) != ERR_OK))
 		ret = ERR_SYNTAX;
-	if (ret == ERR_OK)
+	buf_init(&a->head_found, 1024);
+	if (ret == ERR_OK) {
 		memcpy(out->hash, hash.p, hash.len);
+		m.count = out->count;
+		m.hash = hash;
+		msg_head_write(&a->head_found, &m);
+	}
 	buf_fini(&raw);
 	return ret == ERR_NOT_FOUND ? ERR_OK : ret;
 }
@@ -236,10 +244,29 @@ audit_on_timer(void *arg)
 }
 
 void
+authority_audit_check_head(struct authority *a)
+{
+	if (a->signer != NULL && buf_len(&a->head_found) > 0 &&
+	    ipc_send(a->signer, MSG_SIGN_HEAD, 0, buf_get(&a->head_found)) ==
+		    ERR_OK)
+		buf_fini(&a->head_found);
+}
+
+void
 authority_audit_head_signed(struct authority *a, const struct msg_head *m)
 {
+	struct why why = {0};
 	struct buf raw;
 
+	if (m->signature.len == 0) {
+		(void)why_set(&why, ERR_SIGNATURE,
+			      "the record's head of the audit log (line %llu) "
+			      "was not signed by this signer",
+			      (unsigned long long)m->count);
+		audit_report_mismatch(a, &why);
+		authority_audit_flush(a);
+		return;
+	}
 	buf_init(&raw, 1024);
 	(void)buf_put_u64(&raw, m->count);
 	(void)buf_put(&raw, m->hash);

@@ -91,8 +91,7 @@ struct authority {
 	struct ev_timer *done_timer;
 
 	struct audit *audit;
-	struct audit_head head_signed;
-	struct mono head_asked;
+	struct buf head_found; /* message: the record's head, to be checked */
 	struct ev_timer *audit_timer;
 	bool audit_dirty;
 	enum err audit_state; /* ERR_OK, or why it cannot be written */
@@ -136,6 +135,9 @@ void authority_audit_event(struct authority *a, struct slice fields);
  * head signed. */
 void authority_audit_flush(struct authority *a);
 void authority_audit_head_signed(struct authority *a, const struct msg_head *m);
+/* The signer is there: it shall tell whether it signed the head that stood in
+ * the record when we started. */
+void authority_audit_check_head(struct authority *a);
 /* ERR_OK, or why nothing may be signed now (audit.on_full: refuse). */
 enum err authority_audit_gate(struct authority *a);
 

@@ -125,7 +125,8 @@ struct msg_signed {
 struct msg_head {
 	uint64_t count;
 	struct slice hash;      /* 32 bytes */
-	struct slice signature; /* MSG_HEAD_SIGNED only */
+	struct slice signature; /* to the signer: empty, or one to be checked;
+				   from it: empty when that was not ours */
 };
 
 struct msg_fetch {

@@ -232,6 +232,28 @@ def test_the_log_rotates_and_its_chain_goes_on(make_ours):
     verify_chain(audit_lines(one))
 
 
+def test_a_head_that_the_signer_did_not_sign_shows(ours):
+    """Log and record rewritten together, by somebody without the key."""
+    request(ours)
+    until(lambda: value(ours, "audit.head"), "the head was signed")
+    ours.stop()
+    ours.start()
+    assert [level for level, _ in ours.status()["audit"]] == ["STATUS_OK"]
+    ours.stop()
+    head = bytearray(value(ours, "audit.head"))
+    head[-1] ^= 1
+    with sqlite3.connect(ours.data / "store/record.db") as base:
+        base.execute("UPDATE value SET value = ? WHERE name = 'audit.head'",
+                     (bytes(head),))
+    base.close()
+    ours.start()
+    until(lambda: [level for level, _ in ours.status()["audit"]] ==
+          ["STATUS_BAD"], "the status tells")
+    assert "not signed by this signer" in ours.status()["audit"][0][1]
+    events = [json.loads(line)["event"] for line in audit_lines(ours)]
+    assert "audit_mismatch" in events
+
+
 def test_a_tail_that_was_cut_off_shows(ours):
     for _ in range(5):
         request(ours)
