@@ -18,6 +18,7 @@
 
 enum {
 	OUT_MAX = 4 << 20,
+	IDLE_MS = 600000, /* without any call, and a place is free again */
 	/* Half of the descriptors that a process commonly has: the rest is for
 	 * the CA, files and the status port, so that no peer of ours can keep
 	 * a renewal from happening. */
@@ -219,6 +220,7 @@ socket_set_opts(struct agent_socket *s)
 	s->opts.methods = s->methods;
 	sds_limits_set(&s->opts.limits);
 	s->opts.out_max = OUT_MAX;
+	s->opts.idle_timeout_ms = IDLE_MS;
 	s->opts.on_close = socket_on_close;
 	s->opts.app = s->server;
 }

@@ -12,6 +12,7 @@
 #include "base/secret.h"
 #include "ipc/control.h"
 #include "ipc/ipc.h"
+#include "os/os.h"
 
 struct role {
 	const struct role_ops *ops;
@@ -175,6 +176,7 @@ role_run(const struct role_ops *ops, unsigned index, void *app)
 	(void)snprintf(name, sizeof(name), "%s.%u", ops->name, index);
 	log_init(ops->program, name);
 	secret_process_init();
+	(void)os_files_raise();
 	if ((ret = role_open(&r)) != ERR_OK) {
 		log_error("role.failed",
 			  "descriptor %d is no control channel: %s; roles are "

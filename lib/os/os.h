@@ -88,6 +88,9 @@ MUST_USE enum err os_recv_fd(int sock, uint8_t *p, size_t cap, size_t *len_out,
 			     int *fd_out);
 /* Closes every descriptor from `first` on. */
 void os_close_from(int first);
+/* How many descriptors this process may have, after raising that as far as the
+ * system lets it: the usual 1024 are from the time of select(2). */
+size_t os_files_raise(void);
 unsigned os_cpu_count(void);
 /* Gives freed memory back (malloc_trim). */
 void os_mem_trim(void);

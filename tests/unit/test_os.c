@@ -7,6 +7,7 @@
 #include <signal.h>
 #include <sys/mman.h>
 #include <sys/prctl.h>
+#include <sys/resource.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/un.h>
@@ -521,6 +522,23 @@ remove_folder(void **state)
 	return nftw(folder, remove_one, 16, FTW_DEPTH | FTW_PHYS);
 }
 
+static void
+open_files_are_raised_to_the_hard_limit(void **state)
+{
+	struct rlimit was;
+	struct rlimit few;
+	struct rlimit now;
+
+	(void)state;
+	assert_int_equal(getrlimit(RLIMIT_NOFILE, &was), 0);
+	few = (struct rlimit){32, was.rlim_max};
+	assert_int_equal(setrlimit(RLIMIT_NOFILE, &few), 0);
+	assert_true(os_files_raise() > 32);
+	assert_int_equal(getrlimit(RLIMIT_NOFILE, &now), 0);
+	assert_true(now.rlim_cur == was.rlim_max);
+	assert_int_equal(setrlimit(RLIMIT_NOFILE, &was), 0);
+}
+
 int
 main(int argc, char **argv)
 {
@@ -544,6 +562,7 @@ main(int argc, char **argv)
 		cmocka_unit_test(a_descriptor_travels_with_its_bytes),
 		cmocka_unit_test(a_second_descriptor_is_refused_and_none_leaks),
 		cmocka_unit_test(the_machine_has_a_processor),
+		cmocka_unit_test(open_files_are_raised_to_the_hard_limit),
 		cmocka_unit_test(the_service_manager_is_told),
 		cmocka_unit_test(passed_sockets_are_for_this_process_only),
 	};
