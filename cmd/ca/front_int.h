@@ -85,6 +85,7 @@ struct front {
 	struct ca_conf conf;
 	struct metric_block *metrics;
 	struct ra *ra;
+	uint64_t token_hits; /* of ra's memory, counted so far */
 	struct ra_jwt_issuer *issuers;
 	struct jwks_source *sources;
 	size_t source_cnt;

@@ -383,6 +383,18 @@ issue_take_message(struct issue *is, struct slice message)
 
 /* ---- who is asking ----------------------------------------------------- */
 
+/* ra counts for itself: it knows no metrics. */
+static void
+front_count_tokens(struct front *f)
+{
+	uint64_t hits;
+	uint64_t misses;
+
+	ra_get_token_counts(f->ra, &hits, &misses);
+	metric_add(f->metrics, M_TOKEN_CACHE_HITS, 0, hits - f->token_hits);
+	f->token_hits = hits;
+}
+
 static enum err
 issue_authenticate(struct issue *is, struct slice authorization, size_t cnt,
 		   struct why *why)
@@ -398,6 +410,7 @@ issue_authenticate(struct issue *is, struct slice authorization, size_t cnt,
 	enum err ret = ra_authenticate(f->ra, &in, why, &is->who);
 
 	metric_observe_ns(f->metrics, M_TIME_AUTH, 0, mono_now().ns - start.ns);
+	front_count_tokens(f);
 	is->authenticated = ret == ERR_OK;
 	if (ret == ERR_OK)
 		metric_add(f->metrics, M_AUTH, is->who.kind, 1);

@@ -398,6 +398,17 @@ def test_metrics_are_the_sum_of_all_fronts(make_ours):
     assert net.metric(one.metrics(), "citadel_server_csr_count") == 40
 
 
+def test_a_token_seen_before_is_answered_from_memory_and_counted(make_ours):
+    one = make_ours({"fronts": 1}).start()
+    token = one.issuer.token("shop", "cart")
+    for seen in (0, 1, 2):
+        with one.channel() as channel:
+            rpc.create_certificate(channel, pki.new_csr(pki.new_key()),
+                                   token=token)
+        assert net.metric(one.metrics(),
+                          "meshcert_ca_token_cache_hits_total") == seen
+
+
 def test_it_is_not_ready_while_nothing_can_be_issued(make_ours):
     one = make_ours()
     empty = one.folder / "cacerts"
