@@ -71,7 +71,9 @@ MUST_USE enum err dial_start(struct ev_loop *loop, const struct dial_opts *opts,
 			     struct dial_conn **out);
 struct grpc_client *dial_get_client(struct dial_conn *c);
 void dial_wake(struct dial_conn *c);
-/* No callbacks after. */
+/* No on_close after. Requests under way still end with on_finish, inside this
+ * call or, from inside a callback of this connection, soon after it: cancel
+ * first those whose owner goes away. */
 void dial_close(struct dial_conn **c, const char *why);
 
 #endif

@@ -54,6 +54,7 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 		.streams_max = 10,
 		.header_bytes_max = 1000,
 		.stream_out_max = 10000,
+		.out_max = 15000,
 		.window = 65535,
 		.header_table = 4096,
 		.cheap_frames_max = 50,
