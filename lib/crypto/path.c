@@ -282,6 +282,25 @@ check_path_len(STACK_OF(X509) * path, struct why *why)
 	return ERR_OK;
 }
 
+/* The library passes over certificates that cannot have issued the one before
+ * (a namesake without keyCertSign) and takes one further up. Callers judge the
+ * path that they asked about: it must be this one. */
+static bool
+is_path_as_given(const struct path_try *t, STACK_OF(X509) * path)
+{
+	for (size_t i = 0; i < t->used; i++) {
+		const X509 *given = t->leaf;
+
+		if (i > sk_X509_num(t->rest))
+			return false;
+		if (i > 0)
+			given = sk_X509_value(t->rest, i - 1);
+		if (X509_cmp(sk_X509_value(path, i), given) != 0)
+			return false;
+	}
+	return true;
+}
+
 static enum err
 read_result(struct path_try *t, X509_STORE_CTX *ctx, struct why *why)
 {
@@ -295,11 +314,15 @@ read_result(struct path_try *t, X509_STORE_CTX *ctx, struct why *why)
 	if ((ret = check_path_len(path, why)) != ERR_OK)
 		return ret;
 	top = sk_X509_value(path, cnt - 1);
+	/* The leaf itself may be an anchor. */
+	t->used = cnt == 1 ? 1 : cnt - 1;
+	if (!is_path_as_given(t, path))
+		return why_set(why, ERR_UNTRUSTED,
+			       "certificate path: one of its certificates "
+			       "cannot have issued the one before it");
 	for (size_t i = 0; i < t->anchors->cnt; i++) {
 		if (X509_cmp(t->anchors->certs[i], top) == 0) {
 			t->anchor = i;
-			/* The leaf itself may be an anchor. */
-			t->used = cnt == 1 ? 1 : cnt - 1;
 			return ERR_OK;
 		}
 	}

@@ -17,8 +17,9 @@ void path_anchors_free(struct path_anchors *a);
 
 /* chain[0] is the leaf; the rest are the intermediates of this one candidate
  * path. Validity at `at`; no name check, no CRLs. On success *used_out is how
- * many of the chain's certificates were used (1 + intermediates) and
- * anchor_out (may be NULL) the index of the anchor among ders.
+ * many of the chain's certificates were used (1 + intermediates): always the
+ * first ones, in this order; and anchor_out (may be NULL) the index of the
+ * anchor among ders.
  * ERR_EXPIRED, ERR_NOT_YET_VALID, ERR_UNTRUSTED, ERR_SIGNATURE, ERR_SYNTAX. */
 MUST_USE enum err path_verify(const struct path_anchors *anchors,
 			      const struct slice *chain, size_t cnt,

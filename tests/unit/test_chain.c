@@ -611,6 +611,78 @@ unknown_critical_extensions_are_refused(void **state)
 	assert_int_equal(made_and_verified(w), ERR_OK);
 }
 
+/* People put intermediate and root into one file of anchors. */
+static void
+an_anchor_below_an_anchor_counts_with_its_rules(void **state)
+{
+	struct world *w = *state;
+	struct slice anchors[2], chain[2];
+
+	/* The middle one ends first. */
+	w->specs[MID].to = MADE_DAY / 2;
+	w->specs[MID].from = -60;
+	make(w);
+	pki_bundle_unref(TAKE(w->bundle));
+	for (size_t order = 0; order < 2; order++) {
+		anchors[order] = buf_get(&w->ders[ROOT]);
+		anchors[1 - order] = buf_get(&w->ders[MID]);
+		chain[0] = buf_get(&w->ders[LEAF]);
+		chain[1] = buf_get(&w->ders[MID]);
+		assert_int_equal(pki_bundle_new(SLICE_LIT("td"), anchors, 2,
+						&w->why, &w->bundle),
+				 ERR_OK);
+		for (size_t cnt = 1; cnt <= 2; cnt++) {
+			enum err e =
+				chain_verify(w->bundle, chain, cnt, &w->opts,
+					     wall_of_sec(MADE_NOW + 60),
+					     &w->why, &w->result);
+
+			if (e != ERR_OK)
+				fail_msg("%zu sent: %s", cnt, w->why.text);
+			assert_int_equal(wall_sec(w->result.earliest_not_after),
+					 MADE_NOW + MADE_DAY / 2);
+		}
+		pki_bundle_unref(TAKE(w->bundle));
+	}
+}
+
+/* The library passes over a namesake that may not sign, and takes the real
+ * issuer behind it: the rules must judge that one. */
+static void
+a_namesake_does_not_stand_in_for_the_issuer(void **state)
+{
+	struct world *w = *state;
+	struct made fake = w->specs[MID];
+	struct slice chain[3];
+	struct buf der;
+	enum err e;
+
+	buf_init(&der, MADE_MAX);
+	w->specs[MID].eku = "c";
+	make(w);
+	fake.issuer = "mid";
+	fake.spki = SLICE_NONE;
+	fake.signer = w->keys[OTHER];
+	fake.usage = KU_LEAF;
+	fake.eku = "sc";
+	fake.ski = true;
+	fake.aki = false;
+	fake.key = w->keys[OTHER];
+	/* Its key identifier is made from its key: the leaf names none. */
+	w->specs[LEAF].aki = false;
+	w->opts.warn_rules = 1U << CHAIN_RULE_KEY_IDS;
+	make(w);
+	made_build(&fake, &der);
+	chain[0] = buf_get(&w->ders[LEAF]);
+	chain[1] = buf_get(&der);
+	chain[2] = buf_get(&w->ders[MID]);
+	e = chain_verify(w->bundle, chain, 3, &w->opts,
+			 wall_of_sec(MADE_NOW + 60), &w->why, &w->result);
+	if (e != ERR_REFUSED || strstr(w->why.text, "extKeyUsage") == NULL)
+		fail_msg("%s: \"%s\"", err_name(e), w->why.text);
+	buf_fini(&der);
+}
+
 static void
 a_pinned_leaf_is_its_own_path(void **state)
 {
@@ -844,6 +916,8 @@ main(void)
 		TEST(uri_constraints_are_hosts),
 		TEST(an_issuer_must_be_a_ca),
 		TEST(unknown_critical_extensions_are_refused),
+		TEST(an_anchor_below_an_anchor_counts_with_its_rules),
+		TEST(a_namesake_does_not_stand_in_for_the_issuer),
 		TEST(a_pinned_leaf_is_its_own_path),
 		TEST(order_and_superfluous_certificates_do_not_matter),
 		TEST(a_second_ca_of_the_same_name_is_tried_too),
