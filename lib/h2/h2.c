@@ -66,7 +66,8 @@ session_new(struct h2 *h)
 	h2_in_set_callbacks(cbs);
 	h2_out_set_callbacks(cbs);
 	set_options(opt, &h->limits);
-	h2_frame_mem_get(&mem);
+	/* A client's headers hold its token: nghttp2 copies them. */
+	h2_frame_mem_get(!h->server, &mem);
 	if (h->server)
 		rv = nghttp2_session_server_new3(&h->ng, cbs, h, opt, &mem);
 	else

@@ -12,10 +12,12 @@
  * object: sessions share no owner, and it must outlive them all. It is counted
  * and freed with the last session of the thread. A session must be freed by
  * the thread that made it. */
+#include <malloc.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "base/mem.h"
+#include "base/secret.h"
 #include "h2/h2_int.h"
 
 enum {
@@ -84,8 +86,21 @@ ng_realloc(void *p, size_t size, void *arg)
 	return q;
 }
 
-void
-h2_frame_mem_get(nghttp2_mem *out)
+/* What a client's session had: the block holds nothing between two calls, so
+ * that of others is wiped with it at no loss. */
+static void
+ng_free_wiped(void *p, void *arg)
 {
-	*out = (nghttp2_mem){NULL, ng_malloc, ng_free, ng_calloc, ng_realloc};
+	if (p == NULL)
+		return;
+	secret_wipe(p, p == frame_block ? (size_t)FRAME_BLOCK
+					: malloc_usable_size(p));
+	ng_free(p, arg);
+}
+
+void
+h2_frame_mem_get(bool wipes, nghttp2_mem *out)
+{
+	*out = (nghttp2_mem){NULL, ng_malloc, wipes ? ng_free_wiped : ng_free,
+			     ng_calloc, ng_realloc};
 }

@@ -90,6 +90,6 @@ void h2_feed_starved(struct h2 *h);
 void h2_out_set_callbacks(nghttp2_session_callbacks *cbs);
 
 /* h2_frame_mem.c: the frame buffer that all sessions of a thread share. */
-void h2_frame_mem_get(nghttp2_mem *out);
+void h2_frame_mem_get(bool wipes, nghttp2_mem *out);
 
 #endif
