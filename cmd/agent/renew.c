@@ -47,7 +47,7 @@ struct agent_renew {
 	struct mono asked;
 
 	bool has_certificate;
-	struct tls_identity *own; /* the one in force, for ca.renew_by_cert */
+	struct sds_secret *own; /* the one in force, for ca.renew_by_cert */
 	struct wall received;
 	struct wall not_after;
 	struct wall next;
@@ -246,24 +246,37 @@ out:
 	return ret;
 }
 
-/* What shows us to the CA at the next renewal. */
-static void
-renew_keep_own(struct agent_renew *r, const struct answer *ans)
+/* What shows us to the CA at a renewal; NULL: nothing does. It is made for the
+ * one attempt, because the library keeps a key in ordinary memory while it has
+ * it; between renewals it rests in the snapshot only, which is locked. */
+static struct tls_identity *
+renew_make_own(const struct agent_renew *r)
 {
 	struct slice chain[CHAIN_MAX];
+	struct privkey *parsed = NULL;
+	struct custody_key *key = NULL;
 	struct tls_identity *own = NULL;
 	struct why why = {0};
+	size_t cnt;
 	enum err ret;
 
-	for (size_t i = 0; i < ans->chain.cnt && i < CHAIN_MAX; i++)
-		chain[i] = cert_list_get(&ans->chain, i);
-	ret = tls_identity_new(chain, ans->chain.cnt, r->key, &why, &own);
+	if (r->own == NULL || !wall_is_before(wall_now(), r->not_after))
+		return NULL;
+	cnt = sds_secret_get_cert_count(r->own);
+	for (size_t i = 0; i < cnt && i < CHAIN_MAX; i++)
+		chain[i] = sds_secret_get_cert(r->own, i);
+	ret = privkey_parse(sds_secret_get_key_pkcs8(r->own), &why, &parsed);
+	if (ret == ERR_OK)
+		ret = custody_memory_new(parsed, &key);
+	if (ret == ERR_OK)
+		ret = tls_identity_new(chain, cnt, key, &why, &own);
 	if (ret != ERR_OK)
 		log_warn("ca.client_cert",
-			 "the new certificate cannot be shown to the CA: %s",
+			 "the certificate in force cannot be shown to the CA: "
+			 "%s",
 			 why_text(&why, ret));
-	tls_identity_unref(r->own);
-	r->own = own;
+	custody_unref(key);
+	return own;
 }
 
 static void
@@ -331,6 +344,8 @@ renew_put(struct agent_renew *r, const struct answer *ans, bool *root_changed,
 		log_warn("certificate", "an alias was not made: %s",
 			 err_text(ret));
 	ret = ERR_OK;
+	sds_secret_unref(r->own);
+	r->own = TAKE(id);
 out:
 	sds_secret_unref(root);
 	sds_secret_unref(id);
@@ -363,7 +378,6 @@ renew_take(struct agent_renew *r, const struct upstream_answer *answer,
 		return ret;
 	if ((ret = renew_put(r, &ans, &root_changed, why)) != ERR_OK)
 		goto out;
-	renew_keep_own(r, &ans);
 	custody_unref(TAKE(r->key));
 	r->has_certificate = true;
 	r->received = wanted.now;
@@ -452,7 +466,7 @@ renew_on_make_key(void *arg)
 static void
 renew_ask(struct agent_renew *r)
 {
-	struct tls_identity *own = NULL;
+	struct tls_identity *own = renew_make_own(r);
 	enum err ret;
 
 	ev_timer_cancel(&r->timer);
@@ -461,10 +475,9 @@ renew_ask(struct agent_renew *r)
 	metric_add(r->a->metrics, AM_OUTGOING, 0, 1);
 	if (r->failures > 0)
 		metric_add(r->a->metrics, AM_OUTGOING_RETRIES, 0, 1);
-	if (r->has_certificate && wall_is_before(wall_now(), r->not_after))
-		own = r->own;
 	ret = upstream_start(r->a->loop, &r->a->conf, own, renew_on_answer, r,
 			     &r->error, &r->up);
+	tls_identity_unref(own);
 	if (ret != ERR_OK) {
 		renew_fail(r, ret);
 		return;
@@ -525,7 +538,7 @@ agent_renew_free(struct agent_renew *r)
 	ev_timer_cancel(&r->timer);
 	ev_defer_cancel(&r->make_key);
 	custody_unref(r->key);
-	tls_identity_unref(r->own);
+	sds_secret_unref(r->own);
 	mem_free(r->trust_domain_id);
 	mem_free(r);
 }
