@@ -187,7 +187,16 @@ agent_on_probe(void *arg, enum socket_found found)
 	struct why why = {0};
 
 	r->probe = NULL;
-	if (found != SOCKET_FOREIGN) {
+	if (found == SOCKET_CLOSED) {
+		agent_fail(r, c->listen_socket, &why,
+			   why_set(&why, ERR_EXISTS,
+				   "somebody serves there and lets this user "
+				   "not in: let it (socket.allow of another "
+				   "agent), stop it, or choose another "
+				   "listen.socket"));
+		return;
+	}
+	if (found == SOCKET_DEAD) {
 		log_warn("socket", "%s: a dead socket, replaced",
 			 c->listen_socket);
 		(void)unlink(c->listen_socket);

@@ -1,8 +1,9 @@
 /* probe.c - who has the workload socket at the start? (see socket.h)
  *
  * A gRPC answer of any kind to FetchSecrets, even a refusal, is a living SDS
- * server: SPIRE's, Istio's, another of ours. A refused connection, an end
- * before an answer or silence for a second is a dead one. */
+ * server: SPIRE's, Istio's, another of ours. A refused connection or silence
+ * for a second is a dead one. Who ends the connection before an answer, or lets
+ * us not connect, is alive: its socket is not ours to take away. */
 #include "agent/socket.h"
 
 #include "base/mem.h"
@@ -21,6 +22,8 @@ struct socket_probe {
 	struct grpc_request *request;
 	struct ev_timer *timer;
 	struct ev_defer done;
+	bool connected;
+	bool denied;
 	bool answered;
 	bool closed;
 };
@@ -49,6 +52,8 @@ probe_on_done(void *arg)
 
 	if (p->answered && !p->closed)
 		found = SOCKET_FOREIGN;
+	else if ((p->connected && p->closed) || p->denied)
+		found = SOCKET_CLOSED;
 	probe_free(p);
 	cb(owner, found);
 }
@@ -95,6 +100,7 @@ probe_on_ready(void *arg, struct dial_conn *c)
 	};
 	struct socket_probe *p = arg;
 
+	p->connected = true;
 	if (grpc_client_start(dial_get_client(c),
 			      "/envoy.service.secret.v3."
 			      "SecretDiscoveryService/FetchSecrets",
@@ -110,8 +116,8 @@ probe_on_close(void *arg, enum err e, const char *detail)
 {
 	struct socket_probe *p = arg;
 
-	(void)e;
 	log_debug("socket.probe", "%s", detail);
+	p->denied = e == ERR_FORBIDDEN;
 	p->conn = NULL;
 	p->closed = true;
 	probe_end(p);

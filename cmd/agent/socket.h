@@ -9,9 +9,9 @@
 
 /* -- start-up choice: does a foreign SDS server have the workload socket? */
 enum socket_found {
-	SOCKET_ABSENT = 1, /* nobody: ours to make */
-	SOCKET_DEAD,       /* a file that nobody answers on: to be replaced */
-	SOCKET_FOREIGN     /* an SDS server, healthy */
+	SOCKET_DEAD = 1, /* a file that nobody answers on: to be replaced */
+	SOCKET_FOREIGN,  /* an SDS server, healthy */
+	SOCKET_CLOSED    /* somebody is there and does not let us in */
 };
 struct socket_probe;
 /* Once, never from inside start, unless cancelled. */

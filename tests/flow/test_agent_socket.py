@@ -53,6 +53,20 @@ def test_a_socket_that_is_silent_is_replaced(make_agent):
         agent.process.await_line("a dead socket, replaced")
 
 
+def test_a_server_that_lets_nobody_in_keeps_its_socket(make_agent):
+    agent = make_agent()
+    with socket.socket(socket.AF_UNIX) as alive:
+        alive.bind(str(agent.socket))
+        alive.listen()
+        place = agent.socket.stat().st_ino
+        agent.start()
+        alive.settimeout(10)
+        alive.accept()[0].close()
+        assert agent.process.wait() == 1
+        agent.process.await_line("somebody serves there")
+        assert agent.socket.stat().st_ino == place
+
+
 def test_a_foreign_sds_server_is_left_to_serve(folder, make_agent, fake):
     first = make_agent().start().await_ready()
     # Another agent in the same folder finds the first one's socket.
