@@ -76,14 +76,24 @@ adopt_plain_files(const char *dir, const char *set, struct why *why)
 	return ERR_OK;
 }
 
+/* New, and a folder of ours: what somebody else put there under this name, a
+ * link to another folder perhaps, gets neither a key nor another mode. */
 static enum err
 make_set_dir(const char *dir, const char *set, mode_t file_mode,
 	     struct why *why)
 {
 	char *path = mem_printf("%s/%s", dir, set);
-	enum err ret = os_dir_make(path, file_mode == 0640 ? 0750 : 0700,
-				   (uid_t)-1, (gid_t)-1, why);
+	mode_t mode = file_mode == 0640 ? 0750 : 0700;
+	enum err ret = ERR_OK;
+	int fd = -1;
 
+	if (mkdir(path, mode) != 0 ||
+	    (fd = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC | O_NOFOLLOW)) <
+		    0 ||
+	    fchmod(fd, mode) != 0)
+		ret = fail_at(why, "cannot make the folder", dir, set);
+	if (fd >= 0)
+		(void)close(fd);
 	mem_free(path);
 	return ret;
 }
