@@ -8,6 +8,8 @@
 
 #include <cmocka.h>
 
+#include <ftw.h>
+
 #include "base/attr.h"
 
 /* A program's file, not of the library. */
@@ -28,13 +30,16 @@ setup(void **state UNUSED)
 }
 
 static int
+remove_one(const char *path, const struct stat *st UNUSED, int flag UNUSED,
+	   struct FTW *at UNUSED)
+{
+	return remove(path);
+}
+
+static int
 teardown(void **state UNUSED)
 {
-	char *cmd = mem_printf("rm -r %s", top);
-	int r = system(cmd);
-
-	mem_free(cmd);
-	return r;
+	return nftw(top, remove_one, 8, FTW_DEPTH | FTW_PHYS);
 }
 
 static enum err
