@@ -207,54 +207,78 @@ transfer_on_data(char *p, size_t size, size_t n, void *arg)
 
 /* ---- requests ---------------------------------------------------------- */
 
-static void
+/* False when any was refused: a limit that is not in force (https only, no
+ * redirects, time) must not go unseen. */
+static bool
 transfer_set_options(struct transfer *t, const char *url, const char *ca_file,
 		     uint32_t timeout_ms)
 {
 	CURL *e = t->easy;
+	bool ok;
 
-	(void)curl_easy_setopt(e, CURLOPT_URL, url);
-	(void)curl_easy_setopt(e, CURLOPT_PROTOCOLS_STR, "https");
-	(void)curl_easy_setopt(e, CURLOPT_FOLLOWLOCATION, 0L);
-	(void)curl_easy_setopt(e, CURLOPT_NOSIGNAL, 1L);
-	(void)curl_easy_setopt(e, CURLOPT_TIMEOUT_MS, (long)timeout_ms);
-	(void)curl_easy_setopt(e, CURLOPT_WRITEFUNCTION, transfer_on_data);
-	(void)curl_easy_setopt(e, CURLOPT_WRITEDATA, t);
-	(void)curl_easy_setopt(e, CURLOPT_PRIVATE, t);
-	(void)curl_easy_setopt(e, CURLOPT_ERRORBUFFER, t->error);
-	(void)curl_easy_setopt(e, CURLOPT_USERAGENT,
-			       "meshcert-fetch/" VERSION_TEXT);
-	(void)curl_easy_setopt(e, CURLOPT_SSLVERSION, CURL_SSLVERSION_TLSv1_2);
-	if (*ca_file != '\0')
-		(void)curl_easy_setopt(e, CURLOPT_CAINFO, ca_file);
+	ok = curl_easy_setopt(e, CURLOPT_URL, url) == CURLE_OK &&
+	     curl_easy_setopt(e, CURLOPT_PROTOCOLS_STR, "https") == CURLE_OK &&
+	     curl_easy_setopt(e, CURLOPT_FOLLOWLOCATION, 0L) == CURLE_OK &&
+	     curl_easy_setopt(e, CURLOPT_NOSIGNAL, 1L) == CURLE_OK &&
+	     curl_easy_setopt(e, CURLOPT_TIMEOUT_MS, (long)timeout_ms) ==
+		     CURLE_OK &&
+	     curl_easy_setopt(e, CURLOPT_WRITEFUNCTION, transfer_on_data) ==
+		     CURLE_OK &&
+	     curl_easy_setopt(e, CURLOPT_WRITEDATA, t) == CURLE_OK &&
+	     curl_easy_setopt(e, CURLOPT_PRIVATE, t) == CURLE_OK &&
+	     curl_easy_setopt(e, CURLOPT_ERRORBUFFER, t->error) == CURLE_OK &&
+	     curl_easy_setopt(e, CURLOPT_USERAGENT,
+			      "meshcert-fetch/" VERSION_TEXT) == CURLE_OK &&
+	     curl_easy_setopt(e, CURLOPT_SSLVERSION, CURL_SSLVERSION_TLSv1_2) ==
+		     CURLE_OK;
+	if (ok && *ca_file != '\0')
+		ok = curl_easy_setopt(e, CURLOPT_CAINFO, ca_file) == CURLE_OK;
+	return ok;
+}
+
+static struct transfer *
+fetch_find_free(struct fetch *f)
+{
+	for (size_t i = 0; i < TRANSFERS_MAX; i++) {
+		if (f->transfers[i].easy == NULL)
+			return &f->transfers[i];
+	}
+	return NULL;
 }
 
 static enum err
 fetch_begin(struct client *c, uint64_t id, const struct msg_fetch *m)
 {
 	struct fetch *f = c->fetch;
-	struct transfer *t = NULL;
+	struct transfer *t = fetch_find_free(f);
 	char *url = mem_dup_slice_str(m->url);
 	char *ca_file = mem_dup_slice_str(m->ca_file);
+	enum err ret = ERR_BUSY;
 
-	for (size_t i = 0; t == NULL && i < TRANSFERS_MAX; i++) {
-		if (f->transfers[i].easy == NULL)
-			t = &f->transfers[i];
+	if (t == NULL)
+		goto out;
+	*t = (struct transfer){.fetch = f,
+			       .client = c,
+			       .epoch = c->epoch,
+			       .id = id,
+			       .easy = curl_easy_init()};
+	if (t->easy == NULL)
+		goto out;
+	buf_init(&t->body, m->size_max);
+	if (transfer_set_options(t, url, ca_file, m->timeout_ms) &&
+	    curl_multi_add_handle(f->multi, t->easy) == CURLM_OK) {
+		ret = ERR_OK;
+		goto out;
 	}
-	if (t != NULL)
-		*t = (struct transfer){.fetch = f,
-				       .client = c,
-				       .epoch = c->epoch,
-				       .id = id,
-				       .easy = curl_easy_init()};
-	if (t != NULL && t->easy != NULL) {
-		buf_init(&t->body, m->size_max);
-		transfer_set_options(t, url, ca_file, m->timeout_ms);
-		(void)curl_multi_add_handle(f->multi, t->easy);
-	}
+	/* Without an answer the front would wait for it for ever. */
+	curl_easy_cleanup(t->easy);
+	t->easy = NULL;
+	buf_fini(&t->body);
+	ret = ERR_UNSUPPORTED;
+out:
 	mem_free(url);
 	mem_free(ca_file);
-	return t != NULL && t->easy != NULL ? ERR_OK : ERR_BUSY;
+	return ret;
 }
 
 static enum err
@@ -272,12 +296,16 @@ client_on_message(void *arg, uint16_t type, uint64_t id, struct slice payload,
 		return ret;
 	if (m.size_max > MSG_FRAME_MAX / 2)
 		return ERR_PROTOCOL;
-	if (fetch_begin(c, id, &m) != ERR_OK) {
-		const struct msg_fetched busy = {
-			.e = ERR_BUSY,
-			.text = SLICE_LIT("too many requests under way")};
+	if ((ret = fetch_begin(c, id, &m)) != ERR_OK) {
+		const struct msg_fetched refused = {
+			.e = ret,
+			.text = ret == ERR_BUSY
+					? SLICE_LIT("too many requests under "
+						    "way")
+					: SLICE_LIT("libcurl refuses the "
+						    "request's options")};
 
-		fetch_answer(c, id, &busy);
+		fetch_answer(c, id, &refused);
 	}
 	return ERR_OK;
 }
