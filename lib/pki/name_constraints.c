@@ -133,9 +133,11 @@ host_is_within(struct slice host, struct slice base)
 		       slice_sub(host, host.len - base.len, base.len), base);
 }
 
-/* How many of the list are URI subtrees, and whether one fits. */
+/* How many of the list are URI subtrees, and whether one fits. What an empty
+ * base means is written nowhere: it permits nothing, and excludes all. */
 static enum err
-match_list(struct slice list, struct slice host, size_t *cnt, bool *fits)
+match_list(struct slice list, struct slice host, bool empty_fits, size_t *cnt,
+	   bool *fits)
 {
 	struct subtree t;
 	enum err ret;
@@ -148,7 +150,9 @@ match_list(struct slice list, struct slice host, size_t *cnt, bool *fits)
 		if (t.tag != TAG_URI)
 			continue;
 		(*cnt)++;
-		*fits = *fits || host_is_within(host, t.base);
+		*fits = *fits ||
+			(t.base.len == 0 ? empty_fits
+					 : host_is_within(host, t.base));
 	}
 	return ERR_OK;
 }
@@ -163,9 +167,10 @@ name_constraints_check_uri(struct slice nc, struct slice uri, struct why *why)
 	bool is_permitted = false, is_excluded = false, any = false;
 
 	if (read_lists(nc, &permitted, &excluded, &any) != ERR_OK ||
-	    match_list(permitted, host, &permitted_cnt, &is_permitted) !=
+	    match_list(permitted, host, false, &permitted_cnt, &is_permitted) !=
 		    ERR_OK ||
-	    match_list(excluded, host, &excluded_cnt, &is_excluded) != ERR_OK)
+	    match_list(excluded, host, true, &excluded_cnt, &is_excluded) !=
+		    ERR_OK)
 		return refuse(why, "malformed DER");
 	if (permitted_cnt + excluded_cnt == 0)
 		return ERR_OK;

@@ -573,6 +573,15 @@ uri_constraints_are_hosts(void **state)
 		if (e != rows[i].want)
 			fail_msg("%s: %s", rows[i].uri, err_name(e));
 	}
+	/* An empty host: nothing is permitted, or everything excluded. */
+	assert_int_equal(name_constraints_check_uri(
+				 SLICE_LIT("\xa0\x04\x30\x02\x86\x00"),
+				 SLICE_LIT("spiffe://td/x"), NULL),
+			 ERR_REFUSED);
+	assert_int_equal(name_constraints_check_uri(
+				 SLICE_LIT("\xa1\x04\x30\x02\x86\x00"),
+				 SLICE_LIT("spiffe://td/x"), NULL),
+			 ERR_REFUSED);
 	/* Constraints of other kinds say nothing about URIs. */
 	assert_int_equal(name_constraints_check_uri(
 				 SLICE_LIT("\xa0\x06\x30\x04\x82\x02xx"),
