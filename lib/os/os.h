@@ -68,8 +68,10 @@ struct os_spawn {
 	bool die_with_parent; /* PR_SET_PDEATHSIG SIGKILL */
 };
 
-/* fork and exec. Errors of the child before exec come back as the result.
- * Signals are unblocked and at their defaults in the child. */
+/* fork and exec. The program is opened before the user is dropped, so it may
+ * lie where only the caller can walk to; it must be no script. Errors of the
+ * child before exec come back as the result. Signals are unblocked and at their
+ * defaults in the child. */
 MUST_USE enum err os_spawn(const struct os_spawn *s, pid_t *pid_out,
 			   struct why *why);
 

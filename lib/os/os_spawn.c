@@ -43,6 +43,7 @@ struct os_child {
 	int *high; /* fd_cnt numbers */
 	int last;  /* highest number that it wants */
 	int report_fd;
+	int exe_fd; /* the program, opened with the parent's rights */
 	pid_t parent;
 };
 
@@ -75,7 +76,7 @@ static int
 os_place_fds(struct os_child *c)
 {
 	const struct os_spawn *s = c->s;
-	int above = c->last + 2;
+	int above = c->last + 3;
 
 	for (size_t i = 0; i < s->fd_cnt; i++) {
 		c->high[i] = fcntl(s->fds[i].fd, F_DUPFD_CLOEXEC, above);
@@ -83,17 +84,20 @@ os_place_fds(struct os_child *c)
 			return -1;
 	}
 	c->report_fd = fcntl(c->report_fd, F_DUPFD_CLOEXEC, above);
-	if (c->report_fd < 0)
+	c->exe_fd = fcntl(c->exe_fd, F_DUPFD_CLOEXEC, above);
+	if (c->report_fd < 0 || c->exe_fd < 0)
 		return -1;
 	for (size_t i = 0; i < s->fd_cnt; i++) {
 		if (dup2(c->high[i], s->fds[i].as) < 0)
 			return -1;
 	}
-	/* The pipe goes right above, so that all behind it can be closed. */
-	if (dup3(c->report_fd, c->last + 1, O_CLOEXEC) < 0)
+	/* Pipe and program go right above, so that all behind can be closed. */
+	if (dup3(c->report_fd, c->last + 1, O_CLOEXEC) < 0 ||
+	    dup3(c->exe_fd, c->last + 2, O_CLOEXEC) < 0)
 		return -1;
 	c->report_fd = c->last + 1;
-	os_close_from(c->last + 2);
+	c->exe_fd = c->last + 2;
+	os_close_from(c->last + 3);
 	for (int fd = STDERR_FILENO + 1; fd <= c->last; fd++) {
 		if (!os_is_wanted(s, fd))
 			(void)close(fd);
@@ -158,8 +162,10 @@ os_run_child(struct os_child *c)
 	if (os_bind_to_parent(c) != 0)
 		goto out;
 	report.step = OS_STEP_EXEC;
-	(void)execve(c->path, os_unconst(c->s->argv),
-		     c->s->envp == NULL ? environ : os_unconst(c->s->envp));
+	/* By descriptor: the new user may not be able to walk to the path. */
+	(void)execveat(c->exe_fd, "", os_unconst(c->s->argv),
+		       c->s->envp == NULL ? environ : os_unconst(c->s->envp),
+		       AT_EMPTY_PATH);
 out:
 	report.errnum = errno;
 	if (write(c->report_fd, &report, sizeof(report)) < 0)
@@ -218,7 +224,7 @@ os_fork(struct os_child *c, int report_fds[2], pid_t *pid_out, struct why *why)
 enum err
 os_spawn(const struct os_spawn *s, pid_t *pid_out, struct why *why)
 {
-	struct os_child c = {.s = s, .last = STDERR_FILENO};
+	struct os_child c = {.s = s, .last = STDERR_FILENO, .exe_fd = -1};
 	int report_fds[2];
 	enum err ret;
 
@@ -229,13 +235,20 @@ os_spawn(const struct os_spawn *s, pid_t *pid_out, struct why *why)
 		if (s->fds[i].as > c.last)
 			c.last = s->fds[i].as;
 	}
-	if (pipe2(report_fds, O_CLOEXEC) != 0)
+	c.exe_fd = open(c.path, O_PATH | O_CLOEXEC);
+	if (c.exe_fd < 0)
+		return why_set(why, err_from_errno(errno), "%s: %s: %s", c.path,
+			       os_step_text[OS_STEP_EXEC], strerror(errno));
+	if (pipe2(report_fds, O_CLOEXEC) != 0) {
+		(void)close(c.exe_fd);
 		return why_set(why, err_from_errno(errno),
 			       "%s: cannot make a pipe: %s", c.path,
 			       strerror(errno));
+	}
 	c.high = MEM_NEW_ARRAY(int, s->fd_cnt);
 	ret = os_fork(&c, report_fds, pid_out, why);
 	mem_free(c.high);
 	(void)close(report_fds[0]);
+	(void)close(c.exe_fd);
 	return ret;
 }

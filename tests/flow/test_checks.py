@@ -20,7 +20,8 @@ int x_do(int a);
 
 @pytest.fixture
 def tree(tmp_path):
-    shutil.copytree(TOP / "tools", tmp_path / "tools")
+    shutil.copytree(TOP / "tools", tmp_path / "tools",
+                    ignore=shutil.ignore_patterns("__pycache__"))
     shutil.copytree(TOP / "third_party", tmp_path / "third_party")
     shutil.copy(TOP / ".clang-format", tmp_path)
     for name in ("banned-allowed", "sizes-allowed"):

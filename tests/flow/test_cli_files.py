@@ -152,9 +152,15 @@ def test_a_missing_intermediate_is_named_and_chain_brings_it(run, made,
     assert run(*ask, "--chain", folder / "middle.pem").returncode == 0
 
 
-def test_a_rule_beyond_the_path_refuses_or_warns(run, made):
-    """The tests' intermediate has no authority key identifier."""
-    ask = ["verify", made / "web.pem", "--root", made / "root.pem"]
+def test_a_rule_beyond_the_path_refuses_or_warns(run, folder):
+    """Here the intermediate has no authority key identifier."""
+    root = pki.TestCA("test root")
+    middle = pki.TestCA("test middle", parent=root, key_ids=False)
+    (folder / "root.pem").write_text(pki.cert_pem(root.cert))
+    (folder / "web.pem").write_text(
+        pki.cert_pem(middle.issue(pki.new_key(), dns=["web.test"])) +
+        middle.chain_pem())
+    ask = ["verify", folder / "web.pem", "--root", folder / "root.pem"]
     done = run(*ask)
     assert done.returncode == 1
     assert "rule key-ids: no authority key identifier" in done.stderr

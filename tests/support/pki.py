@@ -99,7 +99,7 @@ class TestCA:
     __test__ = False  # not a test, whatever its name says to pytest
 
     def __init__(self, name="test root", kind="p256", parent=None,
-                 crl_sign=True, days=3650):
+                 crl_sign=True, days=3650, key_ids=True):
         self.key, self.parent = new_key(kind), parent
         subject = x509.Name([x509.NameAttribute(NameOID.ORGANIZATION_NAME,
                                                 name)])
@@ -116,7 +116,7 @@ class TestCA:
                            True) \
             .add_extension(x509.SubjectKeyIdentifier.from_public_key(
                 self.key.public_key()), False)
-        if parent is not None:
+        if parent is not None and key_ids:
             builder = builder.add_extension(
                 x509.AuthorityKeyIdentifier.from_issuer_public_key(
                     parent.key.public_key()), False)
