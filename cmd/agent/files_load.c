@@ -53,7 +53,8 @@ files_load_pair(const char *name, const char *chain_path, const char *key_path,
 	char *source = mem_printf("file %s", chain_path);
 
 	*out = NULL;
-	buf_init(&pem, FILES_PEM_MAX);
+	/* Some keep the key in the same file. */
+	buf_init_secret(&pem, FILES_PEM_MAX);
 	if ((ret = os_file_read(chain_path, &pem, why)) != ERR_OK)
 		goto out;
 	ret = cert_list_read_pem(buf_get(&pem), FILES_CHAIN_MAX, why, &chain);

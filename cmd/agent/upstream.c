@@ -164,7 +164,8 @@ load_client_chain(const char *dir, struct why *why, struct cert_list *out)
 	struct buf pem;
 	enum err ret;
 
-	buf_init(&pem, PEM_MAX);
+	/* Some keep the key in the same file. */
+	buf_init_secret(&pem, PEM_MAX);
 	ret = os_file_read(path, &pem, why);
 	if (ret == ERR_OK)
 		ret = cert_list_read_pem(buf_get(&pem), CHAIN_MAX, why, out);

@@ -13,7 +13,8 @@
 /* -- files ------------------------------------------------------------- */
 
 /* Whole file into out (initialised by the caller with its maximum; ERR_LIMIT
- * when larger). why names the path and the cause. */
+ * when larger). why names the path and the cause. A pipe is refused but below
+ * /dev and /proc: nobody may stop a program by putting one there. */
 MUST_USE enum err os_file_read(const char *path, struct buf *out,
 			       struct why *why);
 /* The same for private keys and tokens. */

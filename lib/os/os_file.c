@@ -53,9 +53,24 @@ os_file_exists(const char *path)
 enum err
 os_file_open(const char *path, int *fd_out, struct why *why)
 {
-	*fd_out = open(path, O_RDONLY | O_CLOEXEC | O_NOCTTY);
-	if (*fd_out < 0)
+	struct slice text = slice_of_str(path);
+	struct stat st;
+	int fd = open(path, O_RDONLY | O_CLOEXEC | O_NOCTTY | O_NONBLOCK);
+
+	*fd_out = -1;
+	if (fd < 0)
 		return os_fail_path(why, path, "cannot open it");
+	/* A pipe put where a file is expected would stop the whole program. A
+	 * shell's <(command) is meant so. */
+	if (fstat(fd, &st) == 0 && S_ISFIFO(st.st_mode) &&
+	    !slice_has_prefix(text, "/dev/") &&
+	    !slice_has_prefix(text, "/proc/")) {
+		(void)close(fd);
+		return why_set(why, ERR_UNSUPPORTED,
+			       "%s: a pipe, where a file is expected", path);
+	}
+	(void)fcntl(fd, F_SETFL, 0);
+	*fd_out = fd;
 	return ERR_OK;
 }
 

@@ -62,6 +62,38 @@ a_file_is_replaced_as_a_whole_with_its_mode(void **state)
 	buf_fini(&out);
 }
 
+/* By one that waits for a writer, the alarm would end this test. */
+static void
+a_pipe_in_a_files_place_stops_nobody(void **state)
+{
+	const char *path = in_folder("pipe");
+	struct secret *secret = NULL;
+	struct why why = {{0}};
+	struct buf out;
+	char shell[40];
+	int ends[2];
+
+	(void)state;
+	buf_init(&out, 100);
+	assert_int_equal(mkfifo(path, 0600), 0);
+	(void)alarm(20);
+	assert_int_equal(os_file_read(path, &out, &why), ERR_UNSUPPORTED);
+	assert_non_null(strstr(why.text, "pipe"));
+	assert_int_equal(os_file_read_secret(path, 100, &secret, &why),
+			 ERR_UNSUPPORTED);
+	/* As a shell's <(command). */
+	assert_int_equal(pipe(ends), 0);
+	assert_int_equal(write(ends[1], "text", 4), 4);
+	(void)close(ends[1]);
+	(void)snprintf(shell, sizeof(shell), "/dev/fd/%d", ends[0]);
+	assert_int_equal(os_file_read(shell, &out, &why), ERR_OK);
+	assert_true(slice_is_str(buf_get(&out), "text"));
+	(void)alarm(0);
+	(void)close(ends[0]);
+	assert_int_equal(unlink(path), 0);
+	buf_fini(&out);
+}
+
 static void
 a_failed_write_leaves_the_old_file_and_no_rest(void **state)
 {
@@ -547,6 +579,7 @@ main(int argc, char **argv)
 		cmocka_unit_test(
 			a_failed_write_leaves_the_old_file_and_no_rest),
 		cmocka_unit_test(files_above_the_maximum_are_refused),
+		cmocka_unit_test(a_pipe_in_a_files_place_stops_nobody),
 		cmocka_unit_test(what_cannot_be_read_is_named),
 		cmocka_unit_test(secrets_are_read_from_pipes_too),
 		cmocka_unit_test(
