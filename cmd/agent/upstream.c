@@ -6,6 +6,7 @@
 #include <ctype.h>
 #include <string.h>
 
+#include "agent/files.h"
 #include "base/mem.h"
 #include "base/secret.h"
 #include "custody/custody.h"
@@ -81,37 +82,21 @@ upstream_dup_server_name(const struct agent_conf *conf)
 	return mem_dup_slice_str(host);
 }
 
-/* The first that there is, as on the common systems. */
-static const char *
-find_system_roots(void)
-{
-	static const char *const places[] = {
-		"/etc/ssl/certs/ca-certificates.crt",
-		"/etc/pki/tls/certs/ca-bundle.crt",
-		"/etc/ssl/ca-bundle.pem",
-		"/etc/pki/tls/cacert.pem",
-		"/etc/pki/ca-trust/extracted/pem/tls-ca-bundle.pem",
-		"/etc/ssl/cert.pem",
-	};
-
-	for (size_t i = 0; i < COUNT_OF(places); i++) {
-		if (os_file_exists(places[i]))
-			return places[i];
-	}
-	return places[0];
-}
+#define SYSTEM_ROOTS "/etc/ssl/certs/ca-certificates.crt"
 
 static enum err
 upstream_load_trust(struct upstream *u, struct why *why)
 {
+	const char *system = files_find_system_roots();
 	char *path = agent_conf_get_root(u->conf);
 	struct pki_bundle *bundle = NULL;
 	struct tls_trust *trust;
 	struct buf pem;
 	enum err ret;
 
+	/* Where the system has none, the error names the usual place. */
 	if (path == NULL)
-		path = mem_dup_str(find_system_roots());
+		path = mem_dup_str(system != NULL ? system : SYSTEM_ROOTS);
 	buf_init(&pem, PEM_MAX);
 	ret = os_file_read(path, &pem, why);
 	if (ret == ERR_OK) {
