@@ -61,6 +61,7 @@ CFLAGS ?= -g
 ALL_CFLAGS = -std=c17 -D_GNU_SOURCE $(OPT) $(CFLAGS) $(WARN) $(HARDEN) \
 	$(SANFLAGS) $(if $(COVERAGE),-fprofile-instr-generate -fcoverage-mapping) \
 	-ffunction-sections -fdata-sections -Ilib -Icmd \
+	$(if $(SAN)$(COVERAGE),-DOS_NO_SANDBOX) \
 	-isystem $(GEN) -isystem $(AWSLC)/include $(CROSS_CFLAGS) -MMD -MP
 # AWS-LC's symbols never leave our binaries: a PKCS#11 module or libpq may
 # bring OpenSSL into the same process. tests/unit/symbols.sh looks with nm -D.
@@ -68,9 +69,9 @@ LINK_FLAGS = $(CROSS_LINK) $(SANFLAGS) $(if $(COVERAGE),-fprofile-instr-generate
 	-Wl,-z,noexecstack -Wl,--as-needed \
 	-Wl,--exclude-libs,libcrypto.a:libssl.a
 LIBS = $(AWSLC)/lib/libssl.a $(AWSLC)/lib/libcrypto.a \
-	$(shell $(PKG_CONFIG) --libs libuv libnghttp2 libprotobuf-c jansson yaml-0.1 sqlite3) \
+	$(shell $(PKG_CONFIG) --libs libuv libnghttp2 libprotobuf-c jansson yaml-0.1 sqlite3 libseccomp) \
 	-lhttp_parser -lpthread -lm
-FETCH_LIBS = $(shell $(PKG_CONFIG) --libs libcurl libuv) -lpthread
+FETCH_LIBS = $(shell $(PKG_CONFIG) --libs libcurl libuv libseccomp) -lpthread
 
 # ---- what there is ----------------------------------------------------
 PROTOS := $(wildcard proto/*.proto)

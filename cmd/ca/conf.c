@@ -16,6 +16,7 @@ static const char *const log_levels[] = {"error", "warn", "info", "debug",
 					 NULL};
 static const char *const log_formats[] = {"text", "json", NULL};
 static const char *const identity_kinds[] = {"kubernetes", "claim", NULL};
+static const char *const sandbox_modes[] = {"required", "auto", "off", NULL};
 static const char *const full_modes[] = {"refuse", "sign", NULL};
 
 #define JWT(member) offsetof(struct ca_conf_jwt, member)
@@ -121,6 +122,14 @@ const struct conf_key ca_conf_keys[] = {
 	 .max = 2000000000,
 	 .help = "Where such a user does not exist: this number plus the "
 		 "role's."},
+	{.name = "sandbox",
+	 .type = CONF_ENUM,
+	 .offset = AT(sandbox),
+	 .deflt = "auto",
+	 .names = sandbox_modes,
+	 .help = "Confine each role by seccomp and Landlock. required: do not "
+		 "start where the kernel lacks a part. auto: go on without "
+		 "it, and say so. off: no confinement."},
 	{.name = "log.level",
 	 .type = CONF_ENUM,
 	 .offset = AT(log_level),

@@ -30,6 +30,7 @@ struct ca_conf {
 	int64_t drain_ms;
 	char *user_prefix;
 	int64_t uid_base;
+	int sandbox;   /* enum sandbox_mode */
 	int log_level; /* index: error, warn, info, debug */
 	int log_format;
 

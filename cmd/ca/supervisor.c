@@ -564,6 +564,8 @@ supervisor_open(struct supervisor *s, struct why *why)
 	s->fetch_path = supervisor_find_fetch(s);
 	if ((ret = supervisor_plan_roles(s, why)) != ERR_OK)
 		return ret;
+	if ((ret = supervisor_plan_sandbox(s, why)) != ERR_OK)
+		return ret;
 	if ((ret = supervisor_make_dirs(s, why)) != ERR_OK)
 		return ret;
 	if ((ret = supervisor_bind(s, why)) != ERR_OK)
@@ -606,6 +608,7 @@ supervisor_close(struct supervisor *s)
 		ev_signal_cancel(&s->signals[i]);
 	supervise_free(s->roles_run);
 	s->roles_run = NULL;
+	supervisor_free_sandbox(s);
 }
 
 static int

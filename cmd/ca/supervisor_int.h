@@ -1,6 +1,7 @@
 /* supervisor_int.h - the parts of the supervisor.
  *
  *   supervisor.c          configuration, ports, folders, roles, signals
+ *   supervisor_sandbox.c  what each role may reach of the file system
  *   supervisor_upgrade.c  a newer program in our place */
 #ifndef CA_SUPERVISOR_INT_H
 #define CA_SUPERVISOR_INT_H
@@ -33,6 +34,7 @@ struct supervisor {
 	struct buf config_text;
 	struct ca_conf conf;
 	struct supervise_role roles[ROLE_CNT + 1];
+	struct sandbox_ask sandbox[ROLE_CNT];
 	struct supervise_opts opts;
 	struct supervise *roles_run;
 	int listen[LISTEN_CNT]; /* -1: none */
@@ -49,6 +51,13 @@ struct supervisor {
 /* supervisor.c: all roles end, then the process or, with upgrade, its
  * successor begins. */
 void supervisor_stop(struct supervisor *s);
+
+/* supervisor_sandbox.c: tells each role of s->roles its sandbox.
+ * ERR_UNAVAILABLE where one is required and the kernel has none, ERR_CONFIG
+ * where there are too many folders. To be called once. */
+MUST_USE enum err supervisor_plan_sandbox(struct supervisor *s,
+					  struct why *why);
+void supervisor_free_sandbox(struct supervisor *s);
 
 /* supervisor_upgrade.c: asks the program at our path whether it takes the
  * configuration, then stops to make room for it. */

@@ -1,9 +1,10 @@
 /* control.h - the messages between a supervisor and its roles.
  *
  * A role is started with its control channel as descriptor CONTROL_FD. It gets
- * its configuration as text, then named descriptors ("metrics",
- * "listen.grpc", "link.authority.0"), then GO. Named descriptors may come
- * again later: a peer that was restarted, a file that changed. */
+ * its configuration as text, is told to confine itself, then gets named
+ * descriptors ("metrics", "listen.grpc", "link.authority.0"), then GO. Named
+ * descriptors may come again later: a peer that was restarted, a file that
+ * changed. */
 #ifndef IPC_CONTROL_H
 #define IPC_CONTROL_H
 
@@ -20,6 +21,7 @@ enum control_type {
 	CONTROL_GO,         /* everything that there is at start was given */
 	CONTROL_RELOAD,     /* payload: new configuration's text */
 	CONTROL_STOP,       /* finish what was accepted, then exit */
+	CONTROL_CONFINE,    /* payload: see confine.h; right after CONFIG */
 	/* role to supervisor */
 	CONTROL_READY = 64, /* serving */
 	CONTROL_TELL        /* payload: "name=value" for the address file */

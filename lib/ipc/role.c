@@ -10,6 +10,7 @@
 #include "base/log.h"
 #include "base/mem.h"
 #include "base/secret.h"
+#include "ipc/confine.h"
 #include "ipc/control.h"
 #include "ipc/ipc.h"
 #include "os/os.h"
@@ -44,6 +45,31 @@ role_take_config(struct role *r, struct slice text)
 	if (ret != ERR_OK)
 		role_fail(r, "configuration", ret, &why);
 	r->has_config = ret == ERR_OK;
+}
+
+/* Nothing has come yet but the supervisor's configuration. */
+static enum err
+role_confine(struct role *r, struct slice payload)
+{
+	struct sandbox_ask ask;
+	struct why missing = {0};
+	struct why why = {0};
+	enum err ret;
+
+	if (!r->has_config)
+		return r->exit_code == 0 ? ERR_PROTOCOL : ERR_OK;
+	if ((ret = confine_read(payload, &ask)) != ERR_OK)
+		return ret;
+	ret = sandbox_enter(r->ops->name, &ask, &missing, &why);
+	if (ret != ERR_OK) {
+		role_fail(r, "confinement", ret, &why);
+		r->has_config = false;
+	} else if (missing.text[0] != '\0') {
+		log_warn("role.sandbox",
+			 "this role is confined in part only: %s",
+			 missing.text);
+	}
+	return ERR_OK;
 }
 
 static enum err
@@ -102,6 +128,8 @@ role_on_message(void *arg, uint16_t type, uint64_t id, struct slice payload,
 	case CONTROL_CONFIG:
 		role_take_config(r, payload);
 		return ERR_OK;
+	case CONTROL_CONFINE:
+		return r->started ? ERR_PROTOCOL : role_confine(r, payload);
 	case CONTROL_GIVE:
 		return role_take_fd(r, payload, fd);
 	case CONTROL_GO:

@@ -1,11 +1,12 @@
 /* role.h - what every role process does first, and last.
  *
  * role_run is the main function of a role: it takes its configuration and
- * descriptors from the supervisor over the control channel, drops what it does
- * not need, runs the event loop, and ends when told to, or when the supervisor
- * is gone. Callbacks run on the loop, in this order: on_give for each
- * descriptor that came before GO, on_start, then on_give, on_reload and on_stop
- * as they come. */
+ * descriptors from the supervisor over the control channel, enters its sandbox
+ * after on_config and before the first descriptor (os/sandbox_roles.c), runs
+ * the event loop, and ends when told to, or when the supervisor is gone.
+ * Callbacks run on the loop, in this order: on_give for each descriptor that
+ * came before GO, on_start, then on_give, on_reload and on_stop as they come.
+ */
 #ifndef IPC_ROLE_H
 #define IPC_ROLE_H
 

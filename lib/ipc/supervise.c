@@ -9,6 +9,7 @@
 
 #include "base/log.h"
 #include "base/mem.h"
+#include "ipc/confine.h"
 #include "ipc/control.h"
 #include "ipc/ipc.h"
 
@@ -329,6 +330,22 @@ supervised_spawn(struct supervised *p, struct why *why)
 		       &supervised_cbs, p, &p->control);
 }
 
+static enum err
+supervised_confine(struct supervised *p)
+{
+	struct buf out;
+	enum err ret;
+
+	if (p->kind->sandbox == NULL)
+		return ERR_OK;
+	buf_init(&out, CONTROL_FRAME_MAX);
+	ret = confine_write(&out, p->kind->sandbox);
+	if (ret == ERR_OK)
+		ret = ipc_send(p->control, CONTROL_CONFINE, 0, buf_get(&out));
+	buf_fini(&out);
+	return ret;
+}
+
 static void
 supervised_start(struct supervised *p)
 {
@@ -350,6 +367,15 @@ supervised_start(struct supervised *p)
 	log_debug("supervisor.spawned", "role=%s.%u pid=%d", p->kind->name,
 		  p->index, (int)p->pid);
 	(void)ipc_send(p->control, CONTROL_CONFIG, 0, buf_get(&s->config));
+	/* Without this message it must never begin. */
+	if (supervised_confine(p) != ERR_OK) {
+		log_error("supervisor.sandbox",
+			  "role=%s.%u cannot be told its sandbox: it is not "
+			  "started",
+			  p->kind->name, p->index);
+		(void)kill(p->pid, SIGKILL);
+		return;
+	}
 	supervised_give_metrics(p);
 	s->opts->on_spawn(s->opts->arg, p, p->kind->name, p->index);
 	supervised_join_peers(p);

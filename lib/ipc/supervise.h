@@ -14,6 +14,7 @@
 #include "base/why.h"
 #include "ev/ev.h"
 #include "os/os.h"
+#include "os/sandbox.h"
 
 struct supervise;
 struct supervised; /* one role process */
@@ -31,6 +32,8 @@ struct supervise_role {
 	bool has_metrics;
 	bool drop; /* become user */
 	struct os_user user;
+	/* How it confines itself, by its name; NULL: not at all. Kept. */
+	const struct sandbox_ask *sandbox;
 	bool on_demand; /* not needed for the program to be ready */
 };
 
