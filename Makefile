@@ -154,7 +154,8 @@ test: deps ## all tests that need no compiled peers
 	@$(MAKE) --no-print-directory CC=$(CC) SAN=$(SAN) all unit-bins
 	@$(VENV)/bin/python tools/run-tests --build $(B) --venv $(VENV)
 
-unit-bins: $(UNIT) $(FUZZ_SHORT)
+# vectors: what a flow test asks about signatures.
+unit-bins: $(UNIT) $(FUZZ_SHORT) $(B)/tests/vectors
 unit: unit-bins ## unit tests and the short fuzz run only
 	@$(VENV)/bin/python tools/run-tests --build $(B) --venv $(VENV) unit fuzz
 

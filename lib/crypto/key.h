@@ -43,7 +43,8 @@ const char *sig_alg_name(enum sig_alg a);   /* "ECDSA-SHA256", ... */
 /* -- public keys */
 struct pubkey;
 /* SubjectPublicKeyInfo, DER, used up completely. Points must be uncompressed
- * and on the curve; RSA 1024 to 16384 bits. Stricter rules are policy
+ * and on the curve, Ed25519 keys of no small order (anybody can sign for those)
+ * and canonical; RSA 1024 to 16384 bits. Stricter rules are policy
  * (pki/key_policy.h). ERR_SYNTAX, or ERR_UNSUPPORTED for algorithms, curves
  * and sizes that are not ours. */
 MUST_USE enum err pubkey_parse(struct slice spki, struct why *why,

@@ -63,6 +63,42 @@ out:
 	return ret;
 }
 
+/* Points of a small order: with one of them as a public key anybody can sign
+ * some messages, with the neutral one all messages, so a signature proves
+ * nothing. Encodings of y that are not below the prime are refused, too: they
+ * would be second names of the same keys. */
+static bool
+is_weak_ed25519(const uint8_t key[ED25519_LEN])
+{
+	static const uint8_t order_8[2][ED25519_LEN] = {
+		{0x26, 0xe8, 0x95, 0x8f, 0xc2, 0xb2, 0x27, 0xb0,
+		 0x45, 0xc3, 0xf4, 0x89, 0xf2, 0xef, 0x98, 0xf0,
+		 0xd5, 0xdf, 0xac, 0x05, 0xd3, 0xc6, 0x33, 0x39,
+		 0xb1, 0x38, 0x02, 0x88, 0x6d, 0x53, 0xfc, 0x05},
+		{0xc7, 0x17, 0x6a, 0x70, 0x3d, 0x4d, 0xd8, 0x4f,
+		 0xba, 0x3c, 0x0b, 0x76, 0x0d, 0x10, 0x67, 0x0f,
+		 0x2a, 0x20, 0x53, 0xfa, 0x2c, 0x39, 0xcc, 0xc6,
+		 0x4e, 0xc7, 0xfd, 0x77, 0x92, 0xac, 0x03, 0x7a}};
+	const size_t last = ED25519_LEN - 1;
+	uint8_t y[ED25519_LEN], fill;
+
+	memcpy(y, key, sizeof(y));
+	y[last] &= 0x7f; /* the sign of x */
+	if (memcmp(y, order_8[0], sizeof(y)) == 0 ||
+	    memcmp(y, order_8[1], sizeof(y)) == 0)
+		return true;
+	/* The rest: 0 (order 4), 1 (order 1), and the prime, 2^255 - 19, less
+	 * one (order 2) or more. */
+	fill = y[1];
+	if ((fill != 0x00 && fill != 0xff) || y[last] != (fill & 0x7f))
+		return false;
+	for (size_t i = 1; i < last; i++) {
+		if (y[i] != fill)
+			return false;
+	}
+	return fill == 0xff ? y[0] >= 0xec : y[0] <= 0x01;
+}
+
 static enum err
 parse_ed25519(struct pubkey *k, struct slice key, struct why *why)
 {
@@ -70,6 +106,11 @@ parse_ed25519(struct pubkey *k, struct slice key, struct why *why)
 		return why_set(why, ERR_SYNTAX,
 			       "public key: Ed25519 needs 32 bytes, found %zu",
 			       key.len);
+	if (is_weak_ed25519(key.p))
+		return why_set(why, ERR_SYNTAX,
+			       "public key: Ed25519 with a point of small "
+			       "order, or one that is not encoded canonically: "
+			       "signatures of it prove nothing");
 	memcpy(k->ed25519, key.p, ED25519_LEN);
 	k->kind = KEY_ED25519;
 	k->bits = key_row_get(KEY_ED25519)->bits;

@@ -1,6 +1,8 @@
 /* test_pubkey.c - public keys, signatures and their algorithms, with vectors of
  * RFC 6979, RFC 8032 and of OpenSSL, and the malformed ones that must not
  * pass. */
+#include <stdio.h>
+
 #include "crypto/der.h"
 #include "crypto/key.h"
 
@@ -541,6 +543,42 @@ each_algorithm_has_one_encoding(void **state)
 	buf_fini(&b);
 }
 
+static void
+an_ed25519_key_with_which_anybody_can_sign_is_refused(void **state)
+{
+	static const char prefix[] = "302a300506032b6570032100";
+	static const struct {
+		const char *first, *fill, *last;
+		bool good;
+	} rows[] = {
+		{"01", "00", "00", false}, /* order 1 */
+		{"01", "00", "80", false}, /* the same, x is minus zero */
+		{"00", "00", "00", false}, /* order 4 */
+		{"00", "00", "80", false}, {"ec", "ff", "7f", false}, /* 2 */
+		{"ec", "ff", "ff", false}, {"ed", "ff", "7f", false}, /* p */
+		{"ee", "ff", "ff", false}, {"ff", "ff", "7f", false},
+		{"03", "00", "00", true},  {"eb", "ff", "7f", true},
+		{"00", "ff", "7f", true},  {"01", "00", "01", true},
+	};
+	struct why why;
+	char hex[128];
+
+	(void)state;
+	for (size_t i = 0; i < COUNT_OF(rows); i++) {
+		enum err ret;
+		int at = snprintf(hex, sizeof(hex), "%s%s", prefix,
+				  rows[i].first);
+
+		for (int n = 0; n < 30; n++)
+			at += snprintf(hex + at, 3, "%s", rows[i].fill);
+		(void)snprintf(hex + at, 3, "%s", rows[i].last);
+		ret = parse_hex(hex, &why);
+		assert_int_equal(ret, rows[i].good ? ERR_OK : ERR_SYNTAX);
+		assert_true(rows[i].good == (strstr(why_text(&why, ret),
+						    "small order") == NULL));
+	}
+}
+
 int
 main(void)
 {
@@ -553,6 +591,8 @@ main(void)
 		cmocka_unit_test(
 			raw_ecdsa_signatures_have_exactly_two_coordinates),
 		cmocka_unit_test(the_ed25519_vectors_of_rfc_8032_verify),
+		cmocka_unit_test(
+			an_ed25519_key_with_which_anybody_can_sign_is_refused),
 		cmocka_unit_test(
 			signatures_made_by_openssl_verify_with_their_own_algorithm_only),
 		cmocka_unit_test(
