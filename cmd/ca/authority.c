@@ -13,8 +13,10 @@
 #include "base/mem.h"
 #include "ca/authority_int.h"
 #include "ca/roles.h"
+#include "crypto/hash.h"
 #include "crypto/pem.h"
 #include "os/os.h"
+#include "pki/cert.h"
 #include "pki/spiffe_id.h"
 
 /* ---- requests ---------------------------------------------------------- */
@@ -223,6 +225,22 @@ authority_publish_roots(struct authority *a, const struct msg_chain *m)
 	mem_free(path);
 }
 
+static void
+authority_note_ca_keys(struct authority *a, const struct msg_chain *m)
+{
+	uint8_t hash[HASH_SHA256_LEN];
+	struct why why = {0};
+	struct cert c;
+
+	buf_reset(&a->ca_keys);
+	for (size_t i = 0; i < m->chain_cnt + m->root_cnt; i++) {
+		if (cert_parse(m->ders[i], &why, &c) != ERR_OK)
+			continue; /* the signer read it already */
+		hash_sha256(c.spki, hash);
+		must(buf_put(&a->ca_keys, SLICE_ARRAY(hash)) == ERR_OK);
+	}
+}
+
 static enum err
 authority_take_chain(struct authority *a, struct slice payload)
 {
@@ -240,6 +258,7 @@ authority_take_chain(struct authority *a, struct slice payload)
 	if (m.root_cnt == 0)
 		return ERR_OK;
 	must(buf_put(&a->chain_msg, payload) == ERR_OK);
+	authority_note_ca_keys(a, &m);
 	a->issuer_not_after = m.not_after;
 	authority_publish_roots(a, &m);
 	metric_set(a->metrics, M_CHAIN_EXPIRY_TIMESTAMP, 0,
@@ -480,6 +499,7 @@ ca_authority_main(unsigned index)
 	a->admin_fd = -1;
 	a->waiting_end = &a->waiting;
 	buf_init(&a->chain_msg, MSG_FRAME_MAX);
+	buf_init(&a->ca_keys, MSG_CHAIN_CERTS_MAX * HASH_SHA256_LEN);
 	buf_init(&a->out, MSG_FRAME_MAX);
 	buf_init(&a->line, AUDIT_EVENT_MAX);
 	code = role_run(&authority_ops, index, a);

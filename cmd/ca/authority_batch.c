@@ -104,6 +104,25 @@ batch_check_times(struct authority *a, struct request *rq, struct why *why)
 				     &rq->not_after);
 }
 
+/* Only who has the key of a CA could ask for this; as a leaf it would be two
+ * roles in one key. */
+static enum err
+batch_check_key(struct authority *a, struct request *rq, struct why *why)
+{
+	struct slice known = buf_get(&a->ca_keys);
+	struct slice one;
+
+	hash_sha256(rq->issue.spki, rq->key_hash);
+	while (slice_read_bytes(&known, HASH_SHA256_LEN, &one) == ERR_OK) {
+		if (slice_is_eq(one, SLICE_ARRAY(rq->key_hash)))
+			return why_set(why, ERR_REFUSED,
+				       "CSR: the key is that of a CA "
+				       "certificate of this issuer: a workload "
+				       "needs one of its own");
+	}
+	return ERR_OK;
+}
+
 static enum err
 batch_check(struct authority *a, struct request *rq, struct why *why)
 {
@@ -115,8 +134,7 @@ batch_check(struct authority *a, struct request *rq, struct why *why)
 		return ret;
 	if ((ret = batch_check_times(a, rq, why)) != ERR_OK)
 		return ret;
-	hash_sha256(rq->issue.spki, rq->key_hash);
-	return ERR_OK;
+	return batch_check_key(a, rq, why);
 }
 
 /* ---- inside ------------------------------------------------------------ */

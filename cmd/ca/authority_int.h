@@ -74,6 +74,8 @@ struct authority {
 	struct ev_timer *alone; /* runs while there is no signer */
 	struct buf chain_msg;   /* newest MSG_CHAIN, empty: no issuer yet */
 	struct buf out, line;   /* scratch of a message, of an audit line */
+	struct buf ca_keys;     /* SHA-256 of the keys of chain_msg, one after
+				 * the other: they are certified for nobody */
 	struct wall issuer_not_after;
 	char warning[WHY_MAX]; /* of the issuer */
 

@@ -91,6 +91,9 @@ signer_check(struct signer *s, const struct msg_sign *m, bool *is_rsa,
 		return why_set(why, ERR_REFUSED,
 			       "the serial is not above the last one that was "
 			       "signed");
+	if (slice_is_eq(m->spki, custody_get_spki(issuer_get_key(s->issuer))))
+		return why_set(why, ERR_REFUSED,
+			       "the key is that of the issuer itself");
 	return ca_policy_check_leaf(&s->policy, &leaf, wall_now(),
 				    issuer_get_not_after(s->issuer), is_rsa,
 				    why);

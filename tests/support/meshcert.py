@@ -1,13 +1,17 @@
 """Our own programs, started as a user would: a configuration file, an
 environment, a folder."""
 
+import contextlib
 import json
 import os
 import pathlib
+import shutil
+import sqlite3
+import tempfile
 
 import yaml
 
-from . import net, process, rpc
+from . import net, process, rpc, tokens
 
 SERVING_NAME = "istiod.istio-system.svc"
 
@@ -98,6 +102,33 @@ class Authority:
     def status(self):
         with self.admin() as channel:
             return rpc.status(channel)
+
+
+@contextlib.contextmanager
+def shared_authority(build, *algorithms, config=None):
+    """A running authority for the tests of one class or module: for those
+    that change nothing. It trusts the tokens of its .issuer."""
+    top = pathlib.Path(tempfile.mkdtemp(prefix="meshcert-"))
+    top.chmod(0o755)  # roles drop to users of their own
+    issuer = tokens.Issuer(*algorithms)
+    with process.Processes(top) as every:
+        one = Authority(every, top, build, config, issuer=issuer)
+        one.issuer = issuer
+        yield one.start()
+    shutil.rmtree(top, ignore_errors=True)
+
+
+def record_count(one):
+    """How many certificates are on record, those begun included."""
+    # Not in its folder: the authority watches that.
+    copy = one.folder.parent / "copy"
+    shutil.rmtree(copy, ignore_errors=True)
+    shutil.copytree(one.data / "store", copy)
+    base = sqlite3.connect(copy / "record.db")
+    try:
+        return base.execute("SELECT count(*) FROM cert").fetchone()[0]
+    finally:
+        base.close()
 
 
 class Agent:
