@@ -239,6 +239,27 @@ ra_jwt_try(struct ra *ra, size_t index, const struct ra_input *in,
 	return ret;
 }
 
+/* For a token that names none of our issuers: where it is no token at all, that
+ * is the better reason. Whatever is found, it stays refused. */
+static void
+ra_jwt_blame_form(const struct ra *ra, const struct ra_input *in,
+		  struct slice token, struct why *why)
+{
+	const struct ra_issuer *is = &ra->issuers[0];
+	const struct jwt_opts opts = {.issuer = is->conf.issuer};
+	struct why form = {0};
+	struct jwt jwt;
+	enum err ret;
+
+	if (ra->issuer_cnt == 0 || is->keys == NULL)
+		return;
+	ret = jwt_verify(token, is->keys, &opts, in->now, &form, &jwt);
+	if (ret == ERR_OK)
+		jwt_fini(&jwt);
+	else if (ret == ERR_SYNTAX || ret == ERR_LIMIT)
+		*why = form;
+}
+
 static enum err
 ra_jwt_verify(struct ra *ra, const struct ra_input *in, struct slice token,
 	      struct why *why, struct ra_result *out, struct wall *expires_out)
@@ -247,16 +268,20 @@ ra_jwt_verify(struct ra *ra, const struct ra_input *in, struct slice token,
 			       "the token names none of the %zu configured "
 			       "issuers",
 			       ra->issuer_cnt);
+	bool is_named = false;
 
 	/* Only the keys of the issuer that it names are asked: those of others
 	 * would neither fit nor, when fetched again, ever come to fit. */
 	for (size_t i = 0; i < ra->issuer_cnt; i++) {
 		if (!jwt_names_issuer(token, ra->issuers[i].conf.issuer))
 			continue;
+		is_named = true;
 		ret = ra_jwt_try(ra, i, in, token, why, out, expires_out);
 		if (ret == ERR_OK)
 			break;
 	}
+	if (!is_named)
+		ra_jwt_blame_form(ra, in, token, why);
 	return ret;
 }
 
