@@ -176,7 +176,8 @@ def roles_of(pid):
             try:
                 words = pathlib.Path(f"/proc/{child}/cmdline") \
                     .read_bytes().decode(errors="replace").split("\0")
-            except FileNotFoundError:  # it has just ended
+            # It has just ended; between open and read that is ESRCH.
+            except (FileNotFoundError, ProcessLookupError):
                 continue
             if words == [""]:  # ended, and not yet waited for
                 continue
