@@ -628,18 +628,13 @@ supervisor_print(struct supervisor *s)
 	return 0;
 }
 
-int
-ca_supervisor_main(const struct ca_args *args)
+static int
+supervisor_run(struct supervisor *s)
 {
-	struct supervisor *s = MEM_NEW(struct supervisor);
+	const struct ca_args *args = s->args;
 	struct why why = {0};
 	enum err ret;
 
-	s->args = args;
-	for (size_t i = 0; i < LISTEN_CNT; i++)
-		s->listen[i] = -1;
-	log_init(CA_PROGRAM, "supervisor");
-	buf_init(&s->config_text, CONFIG_MAX);
 	ret = supervisor_load(s, &s->config_text, &s->conf, &why);
 	if (ret != ERR_OK) {
 		log_error("supervisor.config", "%s", why_text(&why, ret));
@@ -658,4 +653,22 @@ ca_supervisor_main(const struct ca_args *args)
 	ev_loop_run(s->loop);
 	supervisor_close(s);
 	return s->upgrade ? supervisor_exec(s) : s->exit_code;
+}
+
+int
+ca_supervisor_main(const struct ca_args *args)
+{
+	struct supervisor *s = MEM_NEW(struct supervisor);
+	int code;
+
+	s->args = args;
+	for (size_t i = 0; i < LISTEN_CNT; i++)
+		s->listen[i] = -1;
+	log_init(CA_PROGRAM, "supervisor");
+	buf_init(&s->config_text, CONFIG_MAX);
+	code = supervisor_run(s);
+	ca_conf_free(&s->conf);
+	buf_fini(&s->config_text);
+	mem_free(s);
+	return code;
 }
