@@ -247,14 +247,6 @@ h2_stream_count(const struct h2 *h)
 	return h->stream_cnt;
 }
 
-enum err
-h2_ping(struct h2 *h)
-{
-	int rv = nghttp2_submit_ping(h->ng, NGHTTP2_FLAG_NONE, NULL);
-
-	return rv == 0 ? ERR_OK : h2_err_of(rv);
-}
-
 /* -- streams ----------------------------------------------------------- */
 
 struct h2_stream *

@@ -74,7 +74,6 @@ void h2_shutdown(struct h2 *h);
 /* Nothing left to read or write: the connection can be closed. */
 bool h2_is_finished(const struct h2 *h);
 size_t h2_stream_count(const struct h2 *h);
-MUST_USE enum err h2_ping(struct h2 *h);
 
 /* Client: a request can still be started here (no GOAWAY, stream ids left). */
 bool h2_can_request(const struct h2 *h);

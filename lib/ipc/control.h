@@ -23,8 +23,7 @@ enum control_type {
 	CONTROL_STOP,       /* finish what was accepted, then exit */
 	CONTROL_CONFINE,    /* payload: see confine.h; right after CONFIG */
 	/* role to supervisor */
-	CONTROL_READY = 64, /* serving */
-	CONTROL_TELL        /* payload: "name=value" for the address file */
+	CONTROL_READY = 64 /* serving */
 };
 
 #endif

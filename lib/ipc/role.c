@@ -243,16 +243,6 @@ role_ready(struct role *r)
 }
 
 void
-role_tell(struct role *r, const char *name, const char *value)
-{
-	char text[256];
-
-	(void)snprintf(text, sizeof(text), "%s=%s", name, value);
-	if (r->control != NULL)
-		(void)ipc_send(r->control, CONTROL_TELL, 0, slice_of_str(text));
-}
-
-void
 role_exit(struct role *r)
 {
 	ev_loop_stop(r->loop);

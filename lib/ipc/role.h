@@ -46,8 +46,6 @@ struct ev_loop *role_get_loop(struct role *r);
 unsigned role_get_index(const struct role *r);
 /* Tells the supervisor that this role serves. Once. */
 void role_ready(struct role *r);
-/* Tells it a value for the address file ("http=127.0.0.1:15014"). */
-void role_tell(struct role *r, const char *name, const char *value);
 /* Leaves the loop; role_run returns 0. */
 void role_exit(struct role *r);
 

@@ -71,24 +71,6 @@ supervise_check_ready(struct supervise *s)
 	s->was_ready = ready;
 }
 
-static void
-supervise_take_tell(struct supervise *s, struct slice payload)
-{
-	char text[256];
-	char *value;
-
-	if (payload.len >= sizeof(text) || !slice_is_printable(payload))
-		return;
-	memcpy(text, payload.p, payload.len);
-	text[payload.len] = '\0';
-	value = strchr(text, '=');
-	if (value == NULL)
-		return;
-	*value++ = '\0';
-	if (s->opts->on_tell != NULL)
-		s->opts->on_tell(s->opts->arg, text, value);
-}
-
 static enum err
 supervised_on_message(void *arg, uint16_t type, uint64_t id,
 		      struct slice payload, int fd)
@@ -96,6 +78,7 @@ supervised_on_message(void *arg, uint16_t type, uint64_t id,
 	struct supervised *p = arg;
 
 	(void)id;
+	(void)payload;
 	if (fd >= 0) {
 		/* Roles have nothing to give: this one is not our program. */
 		(void)close(fd);
@@ -105,9 +88,6 @@ supervised_on_message(void *arg, uint16_t type, uint64_t id,
 	case CONTROL_READY:
 		p->ready = true;
 		supervise_check_ready(p->all);
-		return ERR_OK;
-	case CONTROL_TELL:
-		supervise_take_tell(p->all, payload);
 		return ERR_OK;
 	default:
 		return ERR_PROTOCOL;
@@ -534,16 +514,4 @@ supervise_free(struct supervise *s)
 	buf_fini(&s->config);
 	mem_free(s->roles);
 	mem_free(s);
-}
-
-pid_t
-supervise_get_pid(const struct supervise *s, const char *role_name,
-		  unsigned index)
-{
-	for (size_t i = 0; i < s->role_cnt; i++) {
-		if (supervised_is(&s->roles[i], role_name) &&
-		    s->roles[i].index == index)
-			return s->roles[i].pid;
-	}
-	return 0;
 }

@@ -56,8 +56,6 @@ struct supervise_opts {
 			 unsigned index);
 	/* All roles serve (each time this becomes true). */
 	void (*on_ready)(void *arg);
-	/* A role told a value. */
-	void (*on_tell)(void *arg, const char *name, const char *value);
 	/* All roles have ended after supervise_stop. */
 	void (*on_stopped)(void *arg);
 	void *arg;
@@ -79,8 +77,5 @@ void supervise_reload(struct supervise *s, struct slice config);
  * before those that answer them. After grace_ms they are killed. */
 void supervise_stop(struct supervise *s, uint64_t grace_ms);
 void supervise_free(struct supervise *s);
-/* Process id of a living role, 0: none. */
-pid_t supervise_get_pid(const struct supervise *s, const char *role_name,
-			unsigned index);
 
 #endif
