@@ -4,12 +4,14 @@
 # the variant names compiler, sanitizer and architecture, so that they can live
 # beside each other:  make CC=clang   make SAN=address,undefined test
 #                     make ARCH=arm64
+# FAIL=1 is the build with failpoints (lib/base/fail.h), for tests/fault only.
 
 CC ?= gcc
 ifeq ($(origin CC),default)
 CC := gcc
 endif
 SAN ?=
+FAIL ?=
 ARCH ?= $(shell uname -m)
 PREFIX ?= /usr/local
 VERSION := $(shell sed -n 's/^\#define VERSION_TEXT "\(.*\)"/\1/p' lib/base/version.h)
@@ -22,7 +24,7 @@ VARIANT := arm64
 export MESHCERT_CROSS := arm64
 else
 PKG_CONFIG := pkg-config
-VARIANT := $(cc_name)$(if $(SAN),-$(subst $(comma),-,$(SAN)))$(if $(COVERAGE),-cov)
+VARIANT := $(cc_name)$(if $(SAN),-$(subst $(comma),-,$(SAN)))$(if $(COVERAGE),-cov)$(if $(FAIL),-fail)
 endif
 B := build/$(VARIANT)
 GEN := build/gen
@@ -49,8 +51,12 @@ WARN := -Wall -Wextra -Wpedantic -Wshadow -Wconversion -Wmissing-prototypes \
 HARDEN := -fstack-protector-strong -fPIE $(call has_flag,-fstack-clash-protection) \
 	$(call has_flag,-fcf-protection=full) $(call has_flag,-mbranch-protection=standard) \
 	$(call has_flag,-ftrivial-auto-var-init=zero)
-ifeq ($(SAN),)
+ifeq ($(SAN)$(FAIL),)
 HARDEN += -U_FORTIFY_SOURCE -D_FORTIFY_SOURCE=3
+OPT ?= -O2
+else ifeq ($(SAN),)
+# Checked variants of the C library's calls would pass tests/fault/libc.c by.
+HARDEN += -U_FORTIFY_SOURCE
 OPT ?= -O2
 else
 SANFLAGS := -fsanitize=$(SAN) -fno-omit-frame-pointer -fno-sanitize-recover=all
@@ -61,7 +67,7 @@ CFLAGS ?= -g
 ALL_CFLAGS = -std=c17 -D_GNU_SOURCE $(OPT) $(CFLAGS) $(WARN) $(HARDEN) \
 	$(SANFLAGS) $(if $(COVERAGE),-fprofile-instr-generate -fcoverage-mapping) \
 	-ffunction-sections -fdata-sections -Ilib -Icmd \
-	$(if $(SAN)$(COVERAGE),-DOS_NO_SANDBOX) \
+	$(if $(SAN)$(COVERAGE),-DOS_NO_SANDBOX) $(if $(FAIL),-DFAILPOINTS) \
 	-isystem $(GEN) -isystem $(AWSLC)/include $(CROSS_CFLAGS) -MMD -MP
 # AWS-LC's symbols never leave our binaries: a PKCS#11 module or libpq may
 # bring OpenSSL into the same process. tests/unit/symbols.sh looks with nm -D.
@@ -77,7 +83,11 @@ FETCH_LIBS = $(shell $(PKG_CONFIG) --libs libcurl libuv libseccomp) -lpthread
 PROTOS := $(wildcard proto/*.proto)
 GEN_C := $(PROTOS:proto/%.proto=$(GEN)/proto/%.pb-c.c)
 GEN_O := $(GEN_C:$(GEN)/%.c=$(B)/gen/%.o)
-LIB_C := $(wildcard lib/*/*.c)
+# Failpoints are part of no other build; under sanitizers, whose own calls of
+# these names they would hide, without those of the C library.
+FAIL_C := lib/base/fail.c
+LIB_C := $(filter-out $(if $(FAIL),,$(FAIL_C)),$(wildcard lib/*/*.c))
+LIB_C += $(if $(FAIL),$(if $(SAN),,tests/fault/libc.c))
 LIB_O := $(LIB_C:%.c=$(B)/%.o)
 LIB := $(B)/libmeshcert.a
 # meshcert-fetch uses nothing of AWS-LC: a test looks.
@@ -152,6 +162,7 @@ demo: deps ## two Envoys, mutual TLS, rotation under load, in a minute or two
 
 test: deps ## all tests that need no compiled peers
 	@$(MAKE) --no-print-directory CC=$(CC) SAN=$(SAN) all unit-bins
+	@$(MAKE) --no-print-directory CC=$(CC) SAN=$(SAN) FAIL=1 all
 	@$(VENV)/bin/python tools/run-tests --build $(B) --venv $(VENV)
 
 # vectors: what a flow test asks about signatures.

@@ -9,6 +9,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "base/fail.h"
 #include "base/log.h"
 #include "base/mem.h"
 #include "ca/authority_int.h"
@@ -148,6 +149,7 @@ authority_take_issue(struct front_link *f, uint64_t id, struct slice payload)
 	*a->waiting_end = rq;
 	a->waiting_end = &rq->next;
 	a->waiting_cnt++;
+	fail_point("authority.queued");
 	ev_defer_queue(a->loop, &a->work, authority_work, a);
 	return ERR_OK;
 }
@@ -261,6 +263,7 @@ authority_take_chain(struct authority *a, struct slice payload)
 	authority_note_ca_keys(a, &m);
 	a->issuer_not_after = m.not_after;
 	authority_publish_roots(a, &m);
+	fail_point("authority.roots_published");
 	metric_set(a->metrics, M_CHAIN_EXPIRY_TIMESTAMP, 0,
 		   wall_sec(m.not_after));
 	for (size_t i = 0; i < FRONTS_MAX; i++) {
@@ -283,6 +286,7 @@ authority_take_signed(struct authority *a, uint64_t id, struct slice payload)
 	rq = authority_signing_take(a, id);
 	if (rq == NULL)
 		return ERR_PROTOCOL;
+	fail_point("authority.signed_taken");
 	metric_observe_ns(a->metrics, M_TIME_SIGN, 0,
 			  mono_now().ns - rq->durable.ns);
 	authority_completed(a, rq, m.e == ERR_OK ? STORE_ISSUED : STORE_FAILED,
@@ -291,6 +295,7 @@ authority_take_signed(struct authority *a, uint64_t id, struct slice payload)
 	if (m.e == ERR_OK && rq->issue.profile == BUILD_WORKLOAD)
 		metric_add(a->metrics, M_ISSUED, 0, 1);
 	authority_answer(a, rq, m.e, m.text, m.cert, m.generation);
+	fail_point("authority.answered");
 	return ERR_OK;
 }
 

@@ -8,6 +8,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "base/fail.h"
 #include "base/json.h"
 #include "base/log.h"
 #include "base/mem.h"
@@ -232,6 +233,7 @@ audit_on_timer(void *arg)
 
 	ret = audit_flush(a->audit, true, &why);
 	audit_note(a, ret, &why);
+	fail_point("authority.audit_synced");
 	if (ret != ERR_OK || a->signer == NULL)
 		return;
 	head = audit_get_head(a->audit);
@@ -275,6 +277,7 @@ authority_audit_head_signed(struct authority *a, const struct msg_head *m)
 	    store_set(a->store, AUDIT_HEAD, buf_get(&raw)) != ERR_OK)
 		log_warn("authority.audit", "the head of the audit log could "
 					    "not be stored");
+	fail_point("authority.head_stored");
 	buf_fini(&raw);
 }
 
@@ -289,6 +292,7 @@ authority_audit_flush(struct authority *a)
 	ret = audit_flush(a->audit, false, &why);
 	audit_note(a, ret, &why);
 	a->audit_dirty = ret != ERR_OK;
+	fail_point("authority.audit_written");
 	if (ret == ERR_OK && a->audit_timer == NULL)
 		must(ev_timer_start(a->loop, HEAD_INTERVAL_MS, audit_on_timer,
 				    a, &a->audit_timer) == ERR_OK);

@@ -8,6 +8,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "base/fail.h"
 #include "base/log.h"
 #include "base/mem.h"
 #include "ca/authority_int.h"
@@ -296,6 +297,7 @@ batch_fill(struct authority *a, struct batch *b, struct why *why)
 
 	if ((ret = batch_write_completions(a)) != ERR_OK)
 		return why_set(why, ret, "completions: %s", err_text(ret));
+	fail_point("authority.completions_written");
 	for (size_t i = 0; i < b->cnt; i++) {
 		struct why one = {0};
 
@@ -325,14 +327,17 @@ batch_record(struct authority *a, struct batch *b, struct why *why)
 
 	if ((ret = store_begin(a->store, why)) != ERR_OK)
 		return ret;
+	fail_point("authority.batch_begun");
 	if ((ret = batch_fill(a, b, why)) != ERR_OK) {
 		store_abort(a->store);
 		return ret;
 	}
+	fail_point("authority.before_commit");
 	if ((ret = store_commit(a->store, why)) != ERR_OK) {
 		store_abort(a->store);
 		return ret;
 	}
+	fail_point("authority.committed");
 	a->done_cnt = 0;
 	ev_timer_cancel(&a->done_timer);
 	metric_add(a->metrics, M_BATCHES, 0, 1);
@@ -357,7 +362,9 @@ batch_send(struct authority *a, struct request *rq)
 	buf_reset(&a->out);
 	msg_sign_write(&a->out, &m);
 	authority_signing_add(a, rq);
+	fail_point("authority.before_send");
 	ret = ipc_send(a->signer, MSG_SIGN, rq->sign_id, buf_get(&a->out));
+	fail_point("authority.sent");
 	if (ret == ERR_OK)
 		return;
 	/* It surely was not signed. */
@@ -448,6 +455,7 @@ authority_completed(struct authority *a, const struct request *rq,
 	memcpy(c->serial, rq->serial, sizeof(c->serial));
 	if (state == STORE_ISSUED)
 		hash_sha256(cert, c->cert_hash);
+	fail_point("authority.completion_noted");
 	if (a->done_timer == NULL)
 		must(ev_timer_start(a->loop, COMPLETION_WAIT_MS,
 				    completions_on_timer, a,

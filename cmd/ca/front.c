@@ -5,6 +5,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "base/fail.h"
 #include "base/log.h"
 #include "base/mem.h"
 #include "ca/front_int.h"
@@ -64,6 +65,7 @@ front_on_accept(void *arg, struct ev_stream *stream)
 	struct connection *c = NULL;
 
 	metric_add(f->metrics, M_CONNECTIONS_TOTAL, 0, 1);
+	fail_point("front.accepted");
 	if (f->conn_cnt < (size_t)f->conf.limit_connections)
 		c = mem_try_new(sizeof(*c));
 	if (c == NULL) {

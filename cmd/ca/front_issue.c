@@ -8,6 +8,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "base/fail.h"
 #include "base/log.h"
 #include "base/mem.h"
 #include "base/rand.h"
@@ -250,6 +251,7 @@ issue_ask(struct issue *is, const struct csr *csr, int64_t ttl_sec)
 			     "too many requests wait, try again later");
 	else
 		front_start_sweep(f);
+	fail_point("front.asked");
 }
 
 /* ---- the request ------------------------------------------------------- */
@@ -351,6 +353,7 @@ issue_handle(struct issue *is,
 		return;
 	}
 	metric_observe_ns(f->metrics, M_TIME_CSR, 0, mono_now().ns - start.ns);
+	fail_point("front.csr_checked");
 	issue_ask(is, &csr, rq->validity_duration);
 }
 
@@ -414,6 +417,7 @@ issue_authenticate(struct issue *is, struct slice authorization, size_t cnt,
 	is->authenticated = ret == ERR_OK;
 	if (ret == ERR_OK)
 		metric_add(f->metrics, M_AUTH, is->who.kind, 1);
+	fail_point("front.authenticated");
 	return ret;
 }
 
@@ -584,6 +588,7 @@ issue_answer(struct issue *is, const struct msg_result *m)
 	reply_put_cert(&f->out, m->cert);
 	ret = grpc_call_send2(is->call, buf_get(&f->out),
 			      buf_get(&tail->reply));
+	fail_point("front.answer_written");
 	if (ret == ERR_OK)
 		issue_finish(is, GRPC_OK, "");
 	else
@@ -602,6 +607,7 @@ front_take_result(struct front *f, uint64_t id, const struct msg_result *m)
 		return;
 	}
 	is = pending_find(f, id);
+	fail_point("front.result_taken");
 	/* The caller may have gone meanwhile. */
 	if (is == NULL)
 		return;

@@ -9,6 +9,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "base/fail.h"
 #include "base/log.h"
 #include "base/mem.h"
 #include "base/secret.h"
@@ -125,6 +126,7 @@ signer_build(struct signer *s, const struct msg_sign *m, bool is_rsa,
 	buf_reset(&s->signature);
 	ret = custody_sign_now(key, issuer_get_alg(s->issuer), buf_get(&s->tbs),
 			       &s->signature);
+	fail_point("signer.signed");
 	if (ret != ERR_OK)
 		return why_set(why, ret, "signing with the CA key failed: %s",
 			       err_text(ret));
@@ -142,6 +144,7 @@ signer_sign(struct signer *s, uint64_t id, const struct msg_sign *m)
 	struct why why = {0};
 	bool is_rsa = false;
 
+	fail_point("signer.taken");
 	answer.e = signer_check(s, m, &is_rsa, &why);
 	if (answer.e == ERR_OK)
 		answer.e = signer_build(s, m, is_rsa, &why);
@@ -155,6 +158,7 @@ signer_sign(struct signer *s, uint64_t id, const struct msg_sign *m)
 	buf_reset(&s->out);
 	msg_signed_write(&s->out, &answer);
 	(void)ipc_send(s->authority, MSG_SIGNED, id, buf_get(&s->out));
+	fail_point("signer.sent");
 }
 
 /* Into s->signature: the head's signature. With one in m: whether that is ours,
@@ -193,6 +197,7 @@ signer_sign_head(struct signer *s, const struct msg_head *m)
 	(void)buf_put_u64(&message, m->count);
 	(void)buf_put(&message, m->hash);
 	ret = signer_sign_bytes(s, m, buf_get(&message));
+	fail_point("signer.head_signed");
 	/* A head that is ours needs no answer; one that is not gets an answer
 	 * without signature. */
 	if (ret == ERR_SIGNATURE || (ret == ERR_OK && m->signature.len == 0)) {

@@ -7,6 +7,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "base/fail.h"
 #include "base/log.h"
 #include "base/mem.h"
 #include "ipc/confine.h"
@@ -226,6 +227,8 @@ supervised_schedule_restart(struct supervised *p)
 	uint64_t wait;
 
 	if (mono_diff_ms(mono_now(), p->started) > HEALTHY_MS)
+		p->backoff_ms = 0;
+	if (fail_point("supervise.restart"))
 		p->backoff_ms = 0;
 	/* The first restart is at once: most deaths are single ones. */
 	wait = p->backoff_ms;

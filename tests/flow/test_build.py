@@ -4,6 +4,7 @@ import pathlib
 import subprocess
 
 import pytest
+from support import fail
 
 PROGRAMS = ("meshcert-ca", "meshcert-agent", "meshcert", "meshcert-fetch")
 # Names that AWS-LC surely has, in each of its two libraries.
@@ -66,6 +67,17 @@ def test_only_fetch_brings_libcurl_and_no_program_openssl(build):
             (name == "meshcert-fetch")
         assert not any(lib.startswith(("libssl", "libcrypto"))
                        for lib in libs)
+
+
+@pytest.mark.parametrize("name", PROGRAMS)
+def test_no_failpoint_is_left_in_the_program(build, name):
+    """tests/fault/test_failpoints.py finds them where they belong."""
+    assert not [s for s in symbols(build / name)
+                if s.startswith(("fail_", "libc_fail"))]
+    binary = (build / name).read_bytes()
+    assert [point for point in fail.declared()
+            if point.encode() in binary] == []
+    assert b"MESHCERT_FAIL" not in binary
 
 
 @pytest.mark.parametrize("name", PROGRAMS)

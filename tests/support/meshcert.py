@@ -33,8 +33,9 @@ class Authority:
     stopped and started again on the same ports and data."""
 
     def __init__(self, procs, folder, build, config=None, issuer=None,
-                 name="ca", uid=None):
+                 name="ca", uid=None, env=None):
         self.procs, self.name, self.uid = procs, name, uid
+        self.env = None if env is None else {**os.environ, **env}
         self.folder = pathlib.Path(folder) / name
         self.folder.mkdir(exist_ok=True)
         self.data = self.folder / "data"
@@ -61,7 +62,7 @@ class Authority:
         self.config_path.write_text(yaml.safe_dump(nested(self.config)))
         self.process = self.procs.start(
             self.name, [self.binary, "--config", self.config_path],
-            uid=self.uid)
+            env=self.env, uid=self.uid)
         if wait:
             self.await_ready()
         return self
