@@ -10,6 +10,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "base/fail.h"
 #include "base/log.h"
 #include "base/mem.h"
 #include "ca/front_int.h"
@@ -119,6 +120,7 @@ front_take_chain(struct front *f, const struct msg_chain *m)
 	chain_tail_free(f->chain_old);
 	f->chain_old = f->chain;
 	f->chain = chain_tail_new(m);
+	fail_point("front.chain_taken");
 	front_serve(f);
 	if (f->conf.serving_kind == CA_SERVING_SELF)
 		front_ask_serving(f);

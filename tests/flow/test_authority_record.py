@@ -2,7 +2,6 @@
 and what happens when the disk is full."""
 
 import concurrent.futures
-import glob
 import hashlib
 import json
 import os
@@ -17,10 +16,10 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from support import net, pki, rpc
 from support.process import until
+from support.record import (ISSUED, audit_lines, rows, value, verify_chain)
 
 CODE = grpc.StatusCode
 URI = "spiffe://cluster.local/ns/shop/sa/cart"
-INTENT, ISSUED, FAILED = 0, 1, 2
 
 
 def request(one, **more):
@@ -36,52 +35,6 @@ def code_of(one):
     except grpc.RpcError as why:
         return why.code()
     return CODE.OK
-
-
-def rows(one):
-    """{serial: row} of the workloads' certificates, from a copy."""
-    copy = one.folder / "copy"
-    shutil.rmtree(copy, ignore_errors=True)
-    shutil.copytree(one.data / "store", copy)
-    base = sqlite3.connect(copy / "record.db")
-    base.row_factory = sqlite3.Row
-    try:
-        found = base.execute("SELECT * FROM cert WHERE profile = 1")
-        return {int.from_bytes(row["serial"], "big"): dict(row)
-                for row in found}
-    finally:
-        base.close()
-
-
-def value(one, name):
-    rows(one)
-    base = sqlite3.connect(one.folder / "copy" / "record.db")
-    try:
-        row = base.execute("SELECT value FROM value WHERE name = ?",
-                           (name,)).fetchone()
-        return None if row is None else bytes(row[0])
-    finally:
-        base.close()
-
-
-def audit_lines(one):
-    """All lines, in order, as bytes without newline."""
-    folder = one.data / "audit"
-    files = sorted(glob.glob(str(folder / "audit-*.jsonl"))) + \
-        [str(folder / "audit.jsonl")]
-    return [line for path in files if os.path.exists(path)
-            for line in open(path, "rb").read().split(b"\n") if line]
-
-
-def verify_chain(lines):
-    """Every line names the hash of the one before it."""
-    before = bytes(32)
-    for number, line in enumerate(lines, 1):
-        entry = json.loads(line)
-        assert entry["n"] == number
-        assert entry["prev"] == before.hex()
-        before = hashlib.sha256(line + b"\n").digest()
-    return before
 
 
 # -- the record
