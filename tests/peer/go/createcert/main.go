@@ -18,10 +18,10 @@ import (
 	"errors"
 	"flag"
 	"fmt"
+	rng "math/rand/v2"
 	"net/url"
 	"os"
 	"slices"
-	"strconv"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -50,6 +50,8 @@ var (
 	conc     = flag.Int("c", 8, "requests in flight (workers)")
 	conns    = flag.Int("conns", 1, "connections, shared by the workers round robin")
 	newConn  = flag.Bool("new-conn", false, "open a new TCP+TLS+HTTP/2 connection for every request")
+	clients  = flag.Int("clients", 0, "new-conn: get so many client certificates first; each connection shows the next")
+	rate     = flag.Float64("rate", 0, "open loop: so many requests a second at random moments, answered or not; -c does not count then")
 	resume   = flag.Bool("resume", false, "allow TLS session resumption (off: as grpc-go and Envoy agents do)")
 	keyType  = flag.String("csr-key", "p256", "CSR key: p256, p384, rsa2048, ed25519")
 	pool     = flag.Int("pool", 64, "distinct CSRs")
@@ -60,7 +62,7 @@ var (
 	maxN     = flag.Int64("n", 0, "stop after this many requests (0: by time)")
 	pidList  = flag.String("pid", "", "CA server's PIDs, with commas: CPU of all of them, memory of the first")
 	clusterH = flag.String("cluster", "Kubernetes", "ClusterID header ('' for none)")
-	verify   = flag.Int("verify-every", 256, "check the returned certificate of every Nth reply (public key, chain to -ca); 0: first only")
+	verify   = flag.Int("verify-every", 256, "check the returned certificate of every Nth reply of a worker (public key, chain to -ca); 0: first only")
 	show     = flag.Bool("show", false, "make one request, print the reply's certificates, exit")
 	label    = flag.String("label", "", "label for the JSON line")
 )
@@ -69,7 +71,7 @@ const method = "/istio.v1.auth.IstioCertificateService/CreateCertificate"
 
 type req struct {
 	msg []byte
-	pub crypto.PublicKey
+	key crypto.Signer
 }
 
 func must(err error) {
@@ -115,7 +117,7 @@ func makeReq() req {
 	ent = protowire.AppendBytes(protowire.AppendTag(ent, 2, protowire.BytesType), val)
 	st := protowire.AppendBytes(protowire.AppendTag(nil, 1, protowire.BytesType), ent)
 	m = protowire.AppendBytes(protowire.AppendTag(m, 4, protowire.BytesType), st)
-	return req{m, k.Public()}
+	return req{m, k}
 }
 
 func chain(b []byte) (out []string, err error) {
@@ -143,16 +145,19 @@ func chain(b []byte) (out []string, err error) {
 	return out, nil
 }
 
-func check(reply []byte, r req, roots *x509.CertPool) error {
+// parseReply gives all certificates of a reply, and how many of them come before the last element, the root bundle.
+func parseReply(reply []byte) (certs []*x509.Certificate, shown int, err error) {
 	ch, err := chain(reply)
 	if err != nil {
-		return err
+		return nil, 0, err
 	}
 	if len(ch) < 2 {
-		return fmt.Errorf("cert_chain has %d elements", len(ch))
+		return nil, 0, fmt.Errorf("cert_chain has %d elements", len(ch))
 	}
-	var certs []*x509.Certificate
-	for _, s := range ch {
+	for i, s := range ch {
+		if i == len(ch)-1 {
+			shown = len(certs)
+		}
 		rest := []byte(s)
 		for {
 			var bl *pem.Block
@@ -161,15 +166,23 @@ func check(reply []byte, r req, roots *x509.CertPool) error {
 			}
 			c, err := x509.ParseCertificate(bl.Bytes)
 			if err != nil {
-				return err
+				return nil, 0, err
 			}
 			certs = append(certs, c)
 		}
 	}
-	if len(certs) < 2 {
-		return errors.New("no certificates in the reply")
+	if shown < 1 || len(certs) < 2 {
+		return nil, 0, errors.New("no certificates in the reply")
 	}
-	if !r.pub.(interface{ Equal(crypto.PublicKey) bool }).Equal(certs[0].PublicKey) {
+	return certs, shown, nil
+}
+
+func check(reply []byte, r req, roots *x509.CertPool) error {
+	certs, _, err := parseReply(reply)
+	if err != nil {
+		return err
+	}
+	if !r.key.Public().(interface{ Equal(crypto.PublicKey) bool }).Equal(certs[0].PublicKey) {
 		return errors.New("leaf has another public key")
 	}
 	if len(certs[0].URIs) != 1 || certs[0].URIs[0].Scheme != "spiffe" {
@@ -186,6 +199,17 @@ func check(reply []byte, r req, roots *x509.CertPool) error {
 	return nil
 }
 
+// clientCert is a reply in the form in which TLS shows it.
+func clientCert(reply []byte, r req) tls.Certificate {
+	certs, shown, err := parseReply(reply)
+	must(err)
+	out := tls.Certificate{PrivateKey: r.key, Leaf: certs[0]}
+	for _, c := range certs[:shown] {
+		out.Certificate = append(out.Certificate, c.Raw)
+	}
+	return out
+}
+
 func readTokens(path string) []string {
 	if path == "" {
 		return nil
@@ -195,31 +219,93 @@ func readTokens(path string) []string {
 	return strings.Fields(string(b))
 }
 
-func readPids(list string) (pids []int) {
-	for _, word := range strings.FieldsFunc(list, func(r rune) bool { return r == ',' }) {
-		n, err := strconv.Atoi(word)
-		must(err)
-		pids = append(pids, n)
-	}
-	return pids
+// Phases of a load.
+const (
+	warmingUp = iota
+	measuring
+	stopping
+)
+
+// tally is what a load gave while it was measured.
+type tally struct {
+	phase      atomic.Int32
+	done, errs atomic.Int64
+	mu         sync.Mutex
+	bad        int64
+	replyBytes int
+	kinds      map[string]int
+	lat        []int64
 }
 
-func cpuOf(pids []int) (user, sys time.Duration) {
-	for _, pid := range pids {
-		u, s, err := procstat.CPU(pid)
-		must(err)
-		user, sys = user+u, sys+s
+func (t *tally) measures() bool { return t.phase.Load() == measuring }
+
+func (t *tally) add(reply []byte, err error, d time.Duration) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if err != nil {
+		t.errs.Add(1)
+		t.kinds[err.Error()]++
+		return
 	}
-	return user, sys
+	t.done.Add(1)
+	t.replyBytes = len(reply)
+	t.lat = append(t.lat, int64(d))
+}
+
+func (t *tally) addBad(err error) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	t.bad++
+	t.kinds["check: "+err.Error()]++
+}
+
+// over: no more requests.
+func (t *tally) over() bool {
+	return t.phase.Load() == stopping || *maxN > 0 && t.done.Load()+t.errs.Load() >= *maxN
+}
+
+// closedLoop keeps *conc requests in flight: each worker's next begins when its last was answered.
+func closedLoop(t *tally, wg *sync.WaitGroup, one func(worker, turn int, due time.Time)) {
+	for w := 0; w < *conc; w++ {
+		wg.Add(1)
+		go func() {
+			defer wg.Done()
+			for n := 0; !t.over(); n++ {
+				one(w, n, time.Now())
+			}
+		}()
+	}
+}
+
+// openLoop starts requests at random moments (Poisson), answered or not. A request's time counts from the moment when it was due, so that
+// a stall shows in all the requests that it holds up.
+func openLoop(t *tally, wg *sync.WaitGroup, one func(worker, turn int, due time.Time)) {
+	wg.Add(1)
+	go func() {
+		defer wg.Done()
+		random := rng.New(rng.NewPCG(1, 2))
+		due := time.Now()
+		for n := 0; !t.over(); n++ {
+			due = due.Add(time.Duration(random.ExpFloat64() / *rate * 1e9))
+			time.Sleep(time.Until(due))
+			wg.Add(1)
+			go func() {
+				defer wg.Done()
+				one(n, n, due)
+			}()
+		}
+	}()
 }
 
 func main() {
 	flag.Parse()
-	pids := readPids(*pidList)
+	pids, err := procstat.Pids(*pidList)
+	must(err)
 	var roots *x509.CertPool
 	creds := insecure.NewCredentials()
+	var cfg *tls.Config
 	if !*plain {
-		cfg := &tls.Config{ServerName: *sni, MinVersion: tls.VersionTLS12}
+		cfg = &tls.Config{ServerName: *sni, MinVersion: tls.VersionTLS12}
 		if *caFile != "" {
 			b, err := os.ReadFile(*caFile)
 			must(err)
@@ -255,7 +341,15 @@ func main() {
 	if !strings.HasPrefix(target, "unix:") {
 		target = "passthrough:///" + target
 	}
+	var shown []tls.Certificate
+	var nextShown atomic.Int64
 	dial := func() *grpc.ClientConn {
+		creds := creds
+		if len(shown) > 0 {
+			own := cfg.Clone()
+			own.Certificates = []tls.Certificate{shown[int(nextShown.Add(1)-1)%len(shown)]}
+			creds = credentials.NewTLS(own)
+		}
 		c, err := grpc.NewClient(target, grpc.WithTransportCredentials(creds), grpc.WithDefaultCallOptions(grpc.ForceCodecV2(raw.Codec{})),
 			grpc.WithDisableServiceConfig(), grpc.WithIdleTimeout(0))
 		must(err)
@@ -294,67 +388,53 @@ func main() {
 		return
 	}
 	cs := make([]*grpc.ClientConn, *conns)
-	if !*newConn {
-		for i := range cs {
-			cs[i] = dial()
-			_, err := call(cs[i], reqs[i%len(reqs)]) // connect before the clock starts
-			must(err)
+	for i := range cs {
+		cs[i] = dial()
+		_, err := call(cs[i], reqs[i%len(reqs)]) // connect before the clock starts
+		must(err)
+	}
+	if *clients > 0 && (!*newConn || cfg == nil) {
+		must(errors.New("-clients goes with -new-conn and TLS"))
+	}
+	var got []tls.Certificate
+	for i := range *clients {
+		r := reqs[i%len(reqs)]
+		out, err := call(cs[0], r)
+		must(err)
+		got = append(got, clientCert(out, r))
+	}
+	shown = got
+	t := &tally{kinds: map[string]int{}}
+	var wg sync.WaitGroup
+	one := func(worker, turn int, due time.Time) {
+		r := reqs[(worker*7+turn)%len(reqs)]
+		c := cs[worker%len(cs)]
+		counts := t.measures()
+		if *newConn {
+			c = dial()
+		}
+		out, err := call(c, r)
+		if *newConn {
+			c.Close()
+		}
+		d := time.Since(due)
+		// A closed loop counts what ends while it is measured, as the CPU is; an open one what begins then, or the slowest would be left out.
+		if *rate <= 0 {
+			counts = t.measures()
+		}
+		if counts {
+			t.add(out, err, d)
+		}
+		if err == nil && *verify > 0 && turn%*verify == 0 {
+			if err := check(out, r, roots); err != nil {
+				t.addBad(err)
+			}
 		}
 	}
-	var done, errs, bad, respBytes atomic.Int64
-	var phase atomic.Int32 // 0 warm-up, 1 measuring, 2 stop
-	var errMu sync.Mutex
-	errKinds := map[string]int{}
-	lat := make([][]int64, *conc)
-	var wg sync.WaitGroup
-	for w := 0; w < *conc; w++ {
-		wg.Add(1)
-		go func() {
-			defer wg.Done()
-			i := w * 7
-			l := make([]int64, 0, 1<<16)
-			defer func() { lat[w] = l }()
-			for n := 0; ; n++ {
-				if phase.Load() == 2 {
-					return
-				}
-				r := reqs[i%len(reqs)]
-				i++
-				c := cs[w%len(cs)]
-				t := time.Now()
-				if *newConn {
-					c = dial()
-				}
-				out, err := call(c, r)
-				if *newConn {
-					c.Close()
-				}
-				d := time.Since(t)
-				if phase.Load() == 1 {
-					if err != nil {
-						errs.Add(1)
-						errMu.Lock()
-						errKinds[err.Error()]++
-						errMu.Unlock()
-					} else {
-						done.Add(1)
-						respBytes.Store(int64(len(out)))
-						l = append(l, int64(d))
-					}
-				}
-				if err == nil && *verify > 0 && n%*verify == 0 {
-					if e := check(out, r, roots); e != nil {
-						bad.Add(1)
-						errMu.Lock()
-						errKinds["check: "+e.Error()]++
-						errMu.Unlock()
-					}
-				}
-				if *maxN > 0 && done.Load() >= *maxN {
-					return
-				}
-			}
-		}()
+	if *rate > 0 {
+		openLoop(t, &wg, one)
+	} else {
+		closedLoop(t, &wg, one)
 	}
 	time.Sleep(*warm)
 	self := func() time.Duration {
@@ -362,21 +442,22 @@ func main() {
 		syscall.Getrusage(syscall.RUSAGE_SELF, &ru)
 		return time.Duration(ru.Utime.Nano() + ru.Stime.Nano())
 	}
-	var u0, s0, u1, s1 time.Duration
-	u0, s0 = cpuOf(pids)
+	u0, s0, err := procstat.CPUOf(pids)
+	must(err)
 	b0, i0, st0 := procstat.Machine()
 	c00 := self()
 	start := time.Now()
-	phase.Store(1)
+	t.phase.Store(measuring)
 	if *maxN > 0 {
 		wg.Wait()
 	} else {
 		time.Sleep(*dur)
 	}
-	phase.Store(2)
+	t.phase.Store(stopping)
 	el := time.Since(start)
-	n := done.Load()
-	u1, s1 = cpuOf(pids)
+	n := t.done.Load()
+	u1, s1, err := procstat.CPUOf(pids)
+	must(err)
 	b1, i1, st1 := procstat.Machine()
 	cl := self() - c00
 	var mem procstat.Mem
@@ -384,10 +465,7 @@ func main() {
 		mem, _ = procstat.ReadMem(pids[0])
 	}
 	wg.Wait()
-	var all []int64
-	for _, l := range lat {
-		all = append(all, l...)
-	}
+	all := t.lat
 	slices.Sort(all)
 	q := func(p float64) float64 {
 		if len(all) == 0 {
@@ -398,8 +476,8 @@ func main() {
 	srv := (u1 - u0) + (s1 - s0)
 	other := (b1 - b0) - srv - cl
 	o := map[string]any{
-		"label": *label, "certs": n, "seconds": el.Seconds(), "certs_per_s": float64(n) / el.Seconds(), "errors": errs.Load(), "bad": bad.Load(),
-		"p50_us": q(.50), "p90_us": q(.90), "p99_us": q(.99), "p999_us": q(.999), "max_us": q(1), "reply_bytes": respBytes.Load(), "first_ms": float64(first.Microseconds()) / 1e3,
+		"label": *label, "certs": n, "seconds": el.Seconds(), "certs_per_s": float64(n) / el.Seconds(), "errors": t.errs.Load(), "bad": t.bad,
+		"p50_us": q(.50), "p90_us": q(.90), "p99_us": q(.99), "p999_us": q(.999), "max_us": q(1), "reply_bytes": t.replyBytes, "first_ms": float64(first.Microseconds()) / 1e3,
 		"client_cpu_us_per_cert": float64(cl.Microseconds()) / float64(max(n, 1)),
 		"machine_busy_s":         (b1 - b0).Seconds(), "machine_idle_s": (i1 - i0).Seconds(), "steal_s": (st1 - st0).Seconds(),
 	}
@@ -413,12 +491,12 @@ func main() {
 		o["server_private_dirty_kib"] = mem.PrivateDirty
 		o["server_hwm_kib"] = mem.Hwm
 	}
-	if len(errKinds) > 0 {
-		o["error_kinds"] = errKinds
+	if len(t.kinds) > 0 {
+		o["error_kinds"] = t.kinds
 	}
 	j, _ := json.Marshal(o)
 	fmt.Println(string(j))
 	fmt.Fprintf(os.Stderr, "%-28s %9.0f certs/s  p50 %7.0f us  p99 %7.0f us  err %d bad %d | server %6.1f us/cert (%.2f cores) rss %d KiB | client %5.1f us/cert | others %.2f cores\n",
-		*label, float64(n)/el.Seconds(), q(.5), q(.99), errs.Load(), bad.Load(), float64(srv.Microseconds())/float64(max(n, 1)), srv.Seconds()/el.Seconds(), mem.Rss,
+		*label, float64(n)/el.Seconds(), q(.5), q(.99), t.errs.Load(), t.bad, float64(srv.Microseconds())/float64(max(n, 1)), srv.Seconds()/el.Seconds(), mem.Rss,
 		float64(cl.Microseconds())/float64(max(n, 1)), other.Seconds()/el.Seconds())
 }

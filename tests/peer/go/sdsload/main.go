@@ -43,7 +43,7 @@ var (
 	dur     = flag.Duration("d", 10*time.Second, "fetch: duration")
 	conc    = flag.Int("c", 4, "fetch: workers")
 	newConn = flag.Bool("new-conn", false, "fetch: new connection per fetch")
-	pid     = flag.Int("pid", 0, "server PID")
+	pidList = flag.String("pid", "", "server's PIDs, with commas: CPU of all of them, memory of the first")
 	logF    = flag.String("log", "", "first: file for the command's output")
 	dir     = flag.String("dir", "", "first: working directory of the command")
 	keep    = flag.Bool("keep", false, "first: leave the command running and print its PID")
@@ -51,6 +51,8 @@ var (
 	label   = flag.String("label", "", "label")
 	method  = "/envoy.service.secret.v3.SecretDiscoveryService/StreamSecrets"
 )
+
+var pids []int
 
 const typeURL = "type.googleapis.com/envoy.extensions.transport_sockets.tls.v3.Secret"
 
@@ -243,7 +245,7 @@ func first(nm []string) {
 		if time.Since(t0) > 60*time.Second {
 			must(errors.New("no socket within 60 s"))
 		}
-		time.Sleep(time.Millisecond)
+		time.Sleep(200 * time.Microsecond)
 	}
 	var r reply
 	var err error
@@ -259,7 +261,7 @@ func first(nm []string) {
 		if time.Since(t0) > 60*time.Second {
 			must(err)
 		}
-		time.Sleep(time.Millisecond)
+		time.Sleep(200 * time.Microsecond)
 	}
 	t := time.Since(t0)
 	m := map[string]any{"mode": "first", "socket_ms": float64(tSock.Microseconds()) / 1e3, "first_cert_ms": float64(t.Microseconds()) / 1e3, "serial": serial(r.chain), "pid": p}
@@ -280,8 +282,8 @@ func first(nm []string) {
 
 func doHold(nm []string) {
 	var u0, s0 time.Duration
-	if *pid > 0 {
-		u0, s0, _ = procstat.CPU(*pid)
+	if len(pids) > 0 {
+		u0, s0, _ = procstat.CPUOf(pids)
 	}
 	cs := make([]*grpc.ClientConn, *conns)
 	for i := range cs {
@@ -365,18 +367,18 @@ func doHold(nm []string) {
 	ready.Wait()
 	tReady := time.Since(t0)
 	var u1, s1 time.Duration
-	if *pid > 0 {
+	if len(pids) > 0 {
 		time.Sleep(20 * time.Millisecond)
-		u1, s1, _ = procstat.CPU(*pid)
+		u1, s1, _ = procstat.CPUOf(pids)
 	}
 	time.Sleep(*settle)
 	m := map[string]any{"mode": "hold", "streams": *streams, "conns": *conns, "all_ready_ms": float64(tReady.Microseconds()) / 1e3, "failed": failed.Load()}
-	if *pid > 0 {
-		mem, _ := procstat.ReadMem(*pid)
+	if len(pids) > 0 {
+		mem, _ := procstat.ReadMem(pids[0])
 		m["mem"] = mem
 		m["server_cpu_us_per_stream_open"] = float64((u1 - u0 + s1 - s0).Microseconds()) / float64(*streams)
 		fmt.Fprintf(os.Stderr, "%-24s %d streams/%d conns ready in %v: %s\n", *label, *streams, *conns, tReady.Round(time.Millisecond), mem)
-		u0, s0, _ = procstat.CPU(*pid)
+		u0, s0, _ = procstat.CPUOf(pids)
 	}
 	deadline := time.After(*hold)
 	n := 0
@@ -393,8 +395,8 @@ wait:
 			break wait
 		}
 	}
-	if *pid > 0 {
-		u1, s1, _ = procstat.CPU(*pid)
+	if len(pids) > 0 {
+		u1, s1, _ = procstat.CPUOf(pids)
 		m["server_cpu_ms_while_holding"] = (u1 - u0 + s1 - s0).Milliseconds()
 	}
 	mu.Lock()
@@ -429,7 +431,7 @@ func doFetch(nm []string) {
 		_, err := one(context.Background(), cs[i], nm[0])
 		must(err)
 	}
-	u0, s0, _ := procstat.CPU(*pid)
+	u0, s0, _ := procstat.CPUOf(pids)
 	b0, _, _ := procstat.Machine()
 	var ru0, ru1 syscall.Rusage
 	syscall.Getrusage(syscall.RUSAGE_SELF, &ru0)
@@ -461,7 +463,7 @@ func doFetch(nm []string) {
 	}
 	wg.Wait()
 	el := time.Since(t0)
-	u1, s1, _ := procstat.CPU(*pid)
+	u1, s1, _ := procstat.CPUOf(pids)
 	b1, _, _ := procstat.Machine()
 	syscall.Getrusage(syscall.RUSAGE_SELF, &ru1)
 	cl := time.Duration(ru1.Utime.Nano() + ru1.Stime.Nano() - ru0.Utime.Nano() - ru0.Stime.Nano())
@@ -480,14 +482,19 @@ func doFetch(nm []string) {
 	m := map[string]any{"mode": "fetch", "fetches": done.Load(), "errors": errs.Load(), "fetches_per_s": float64(done.Load()) / el.Seconds(), "p50_us": q(.5), "p99_us": q(.99),
 		"server_cpu_us_per_fetch": float64(srv.Microseconds()) / float64(max(1, done.Load())), "client_cpu_us_per_fetch": float64(cl.Microseconds()) / float64(max(1, done.Load())),
 		"other_cpu_cores": ((b1 - b0) - srv - cl).Seconds() / el.Seconds()}
-	if mem, err := procstat.ReadMem(*pid); err == nil {
-		m["mem"] = mem
+	if len(pids) > 0 {
+		if mem, err := procstat.ReadMem(pids[0]); err == nil {
+			m["mem"] = mem
+		}
 	}
 	out(m)
 }
 
 func main() {
 	flag.Parse()
+	var err error
+	pids, err = procstat.Pids(*pidList)
+	must(err)
 	nm := strings.Split(*names, ",")
 	switch *mode {
 	case "first":
