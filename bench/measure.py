@@ -1,13 +1,20 @@
-"""What a process used, what a disk costs, and the table of figures."""
+"""What a process used, what a disk costs, and what a load tool says."""
 
 import json
 import os
 import pathlib
+import platform
+import re
+import resource
 import statistics
 import subprocess
 import time
 
 TICK = os.sysconf("SC_CLK_TCK")
+
+
+class Failed(Exception):
+    """What was to be measured could not be done; others go on."""
 
 
 def family(pid):
@@ -38,6 +45,24 @@ def memory_kb(pid):
             for words in map(str.split, rows[1:]) if len(words) == 3}
 
 
+def pss_kb(pid):
+    """Of a family together: shared pages counted once."""
+    return sum(memory_kb(one)["Pss"] for one in family(pid))
+
+
+def wakeups(pid):
+    """{process: how often its threads have blocked} of a family. Who blocks
+    again has been woken."""
+    found = {}
+    for one in family(pid):
+        found[one] = sum(
+            int(line.split()[1])
+            for status in pathlib.Path(f"/proc/{one}/task").glob("*/status")
+            for line in status.read_text().splitlines()
+            if line.startswith("voluntary_ctxt_switches"))
+    return found
+
+
 def file_system(folder):
     """"ext4 on /" of the mount that holds folder."""
     best = ("", "unknown")
@@ -66,10 +91,16 @@ def sync_us(folder, rounds=100):
     return statistics.median(times)
 
 
-def run_json_at_once(count, argv, seconds=300):
+def allow_descriptors():
+    """As many as the system lets a process have; children inherit it."""
+    _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
+
+
+def run_json_at_once(count, argv, seconds=300, env=None):
     """The last lines that so many runs of a command print, as JSON."""
     words = [str(word) for word in argv]
-    runs = [subprocess.Popen(words, stdin=subprocess.DEVNULL,
+    runs = [subprocess.Popen(words, stdin=subprocess.DEVNULL, env=env,
                              stdout=subprocess.PIPE, stderr=subprocess.PIPE,
                              text=True) for _ in range(count)]
     rows = []
@@ -82,42 +113,14 @@ def run_json_at_once(count, argv, seconds=300):
     return rows
 
 
-def run_json(argv, seconds=300):
-    return run_json_at_once(1, argv, seconds)[0]
+def run_json(argv, seconds=300, env=None):
+    return run_json_at_once(1, argv, seconds, env)[0]
 
 
-class Results:
-    """The figures: a table for people, a list for programs. met is null
-    where a bar has nothing of the same run to compare with; reason says
-    what is missing."""
-
-    def __init__(self):
-        self.rows = []
-
-    def add(self, name, value, unit, bar=None, most=None, least=None,
-            reason=None):
-        """bar: its text; most or least: its number."""
-        met = None
-        if value is not None and reason is None:
-            if most is not None:
-                met = value <= most
-            elif least is not None:
-                met = value >= least
-        row = {"name": name, "value": value, "unit": unit, "bar": bar,
-               "met": met}
-        if reason is not None:
-            row["reason"] = reason
-        self.rows.append(row)
-
-    def write(self, path):
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_text(json.dumps(self.rows, indent=1) + "\n")
-
-    def show(self):
-        wide = max(len(row["name"]) for row in self.rows)
-        for row in self.rows:
-            value = "-" if row["value"] is None else f"{row['value']:.2f}" \
-                if isinstance(row["value"], float) else str(row["value"])
-            met = {True: "met", False: "NOT MET", None: ""}[row["met"]]
-            print(f"{row['name']:{wide}}  {value:>10} {row['unit']:<10}"
-                  f" {row['bar'] or '':<12} {row.get('reason', met)}")
+def machine():
+    """"x86_64, 2 cores (MODEL), Linux 6.1"."""
+    found = re.search(r"^model name\s*: (.*)$",
+                      pathlib.Path("/proc/cpuinfo").read_text(), re.MULTILINE)
+    model = f" ({' '.join(found.group(1).split())})" if found else ""
+    return (f"{platform.machine()}, {os.cpu_count()} cores{model}, Linux "
+            f"{platform.release()}")

@@ -93,12 +93,15 @@ class PilotAgent:
                 "terminationDrainDuration": "1s"}), **(env or {})}
         self.process = None
 
+    def command(self):
+        """What starts it, in its folder and with its environment."""
+        return [folder_of_build() / "pilot-agent", "proxy", "sidecar",
+                "--domain", "default.svc.cluster.local",
+                "--log_output_level=default:info"]
+
     def start(self):
-        self.process = self.procs.start(self.name, [
-            folder_of_build() / "pilot-agent", "proxy", "sidecar",
-            "--domain", "default.svc.cluster.local",
-            "--log_output_level=default:info"], env=self.env,
-            cwd=self.folder)
+        self.process = self.procs.start(self.name, self.command(),
+                                        env=self.env, cwd=self.folder)
         return self
 
     def await_ready(self, seconds=20):

@@ -161,15 +161,19 @@ class Agent:
                        **(config or {})}
         self.process = None
 
-    def start(self):
+    def command(self):
+        """What starts it, in its folder and with its environment."""
         path = self.folder / "agent.yaml"
         path.write_text(yaml.safe_dump(nested(self.config)))
+        return [self.binary, "--config", path]
+
+    def start(self):
+        argv = self.command()
         if self.uid is not None:
             for entry in (self.folder, *self.folder.rglob("*")):
                 os.chown(entry, self.uid, self.uid)
-        self.process = self.procs.start(
-            self.name, [self.binary, "--config", path], env=self.env,
-            cwd=self.folder, uid=self.uid)
+        self.process = self.procs.start(self.name, argv, env=self.env,
+                                        cwd=self.folder, uid=self.uid)
         return self
 
     def await_ready(self, seconds=20):

@@ -1,0 +1,2 @@
+def draw(about, path):
+    pass
