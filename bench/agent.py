@@ -3,7 +3,6 @@
 import collections
 import contextlib
 import os
-import statistics
 
 import measure
 from support import istio, rpc, tokens
@@ -91,13 +90,10 @@ class Seen:
         self.rows[kind, name].append(value)
 
     def report(self, results, name, unit, key, most=None, chart=None):
-        middle = {kind: statistics.median(self.rows[kind, key])
-                  if self.rows[kind, key] else None
-                  for kind in ("ours", PILOT)}
-        results.compare(name, unit, middle["ours"], PILOT, middle[PILOT],
-                        most=most, chart=(GROUP, chart) if chart else None,
-                        failed=None if middle["ours"] is not None
-                        else self.failed)
+        results.compare(name, unit, self.rows["ours", key], PILOT,
+                        self.rows[PILOT, key], most=most,
+                        chart=(GROUP, chart) if chart else None,
+                        failed=self.failed)
 
 
 @contextlib.contextmanager

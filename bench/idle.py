@@ -61,20 +61,20 @@ def idle(bench):
         if bench.peers["istio"] is not None:
             running["theirs"] = start_theirs(bench, ends)
         bench.settle(SETTLE_SECONDS)
-        memory = {who: measure.pss_kb(pids["authority"]) / 1000
+        memory = {who: [measure.pss_kb(pids["authority"]) / 1000]
                   for who, pids in running.items()}
         rates = watch({(who, what): pid for who, pids in running.items()
                        for what, pid in pids.items()})
     results = bench.results
     results.compare("authority idle, all roles: PSS", "MB", memory["ours"],
-                    issue.ISTIO, memory.get("theirs"), most=AUTHORITY_MB,
+                    issue.ISTIO, memory.get("theirs", []), most=AUTHORITY_MB,
                     chart=("idle", "authority, all roles: PSS"))
     for what, text, peer in (("agent", "agent idle", agent.PILOT),
                              ("authority", "authority idle, all roles",
                               issue.ISTIO)):
-        theirs = rates.get(("theirs", what), (None, None))
+        theirs = rates.get(("theirs", what), [])
         results.compare(f"{text}: wake-ups a second", "1/s",
-                        rates["ours", what][0], peer, theirs[0],
+                        rates["ours", what][:1], peer, theirs[:1],
                         most=WAKEUPS)
         if what == "authority":
             results.add(f"{text}: of its busiest role", rates["ours", what][1],

@@ -10,8 +10,6 @@ import statistics
 import subprocess
 import time
 
-TICK = os.sysconf("SC_CLK_TCK")
-
 
 class Failed(Exception):
     """What was to be measured could not be done; others go on."""
@@ -24,16 +22,6 @@ def family(pid):
         for task in pathlib.Path(f"/proc/{one}/task").glob("*/children"):
             found += [int(word) for word in task.read_text().split()]
     return found
-
-
-def cpu_us(pid):
-    """User and system time of a family, microseconds."""
-    ticks = 0
-    for one in family(pid):
-        text = pathlib.Path(f"/proc/{one}/stat").read_text()
-        words = text[text.rindex(")") + 2:].split()
-        ticks += int(words[11]) + int(words[12])
-    return ticks * 1e6 / TICK
 
 
 def memory_kb(pid):

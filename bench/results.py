@@ -2,6 +2,11 @@
 that the picture shows."""
 
 import json
+import statistics
+
+
+def median(rows):
+    return statistics.median(rows) if rows else None
 
 
 class Results:
@@ -30,20 +35,22 @@ class Results:
 
     def compare(self, name, unit, ours, peer, theirs, most=None,
                 of_peer=None, failed=None, chart=None):
-        """Our figure, the peer's, and what ours is of theirs. most: the bar
-        for ours; of_peer: for the ratio. chart: (group, text) in the
-        picture."""
-        self.add(name, ours, unit, most=most, failed=failed)
-        missing = None if theirs is not None else f"{peer} not measured"
-        self.add(f"{name}: {peer}", theirs, unit, reason=missing)
-        ratio = ours / theirs if ours is not None and theirs else None
+        """Our figure, the peer's, what ours is of theirs: medians of the
+        rounds, the ratio's of each round's ratio. An empty list: not
+        measured. most: the bar for ours; of_peer: for the ratio. chart:
+        (group, text) in the picture."""
+        missing = None if theirs else f"{peer} not measured"
+        ratio = median([a / b for a, b in zip(ours, theirs) if b])
+        self.add(name, median(ours), unit, most=most, failed=failed)
+        self.add(f"{name}: {peer}", median(theirs), unit, reason=missing)
         self.add(f"{name}: of {peer}", ratio, "ratio", most=of_peer,
                  reason=missing, failed=failed)
         if chart is not None and ratio is not None:
-            goal = of_peer if most is None else most / theirs
+            goal = of_peer if most is None else most / median(theirs)
             self.pairs.append({"group": chart[0], "text": chart[1],
-                               "peer": peer, "ours": ours, "theirs": theirs,
-                               "unit": unit, "goal": goal})
+                               "peer": peer, "ours": median(ours),
+                               "theirs": median(theirs), "unit": unit,
+                               "ratio": ratio, "goal": goal})
 
     def write(self, path):
         path.parent.mkdir(parents=True, exist_ok=True)

@@ -442,7 +442,7 @@ func main() {
 		syscall.Getrusage(syscall.RUSAGE_SELF, &ru)
 		return time.Duration(ru.Utime.Nano() + ru.Stime.Nano())
 	}
-	u0, s0, err := procstat.CPUOf(pids)
+	r0, err := procstat.ReadRun(pids)
 	must(err)
 	b0, i0, st0 := procstat.Machine()
 	c00 := self()
@@ -456,7 +456,7 @@ func main() {
 	t.phase.Store(stopping)
 	el := time.Since(start)
 	n := t.done.Load()
-	u1, s1, err := procstat.CPUOf(pids)
+	r1, err := procstat.ReadRun(pids)
 	must(err)
 	b1, i1, st1 := procstat.Machine()
 	cl := self() - c00
@@ -473,7 +473,7 @@ func main() {
 		}
 		return float64(all[min(len(all)-1, int(p*float64(len(all))))]) / 1e3
 	}
-	srv := (u1 - u0) + (s1 - s0)
+	srv := r1.Since(r0)
 	other := (b1 - b0) - srv - cl
 	o := map[string]any{
 		"label": *label, "certs": n, "seconds": el.Seconds(), "certs_per_s": float64(n) / el.Seconds(), "errors": t.errs.Load(), "bad": t.bad,
@@ -483,8 +483,6 @@ func main() {
 	}
 	if len(pids) > 0 {
 		o["server_cpu_us_per_cert"] = float64(srv.Microseconds()) / float64(max(n, 1))
-		o["server_user_us"] = float64((u1 - u0).Microseconds()) / float64(max(n, 1))
-		o["server_sys_us"] = float64((s1 - s0).Microseconds()) / float64(max(n, 1))
 		o["server_cores"] = srv.Seconds() / el.Seconds()
 		o["other_cpu_cores"] = other.Seconds() / el.Seconds()
 		o["server_rss_kib"] = mem.Rss

@@ -281,9 +281,9 @@ func first(nm []string) {
 }
 
 func doHold(nm []string) {
-	var u0, s0 time.Duration
+	var r0, r1 procstat.Run
 	if len(pids) > 0 {
-		u0, s0, _ = procstat.CPUOf(pids)
+		r0, _ = procstat.ReadRun(pids)
 	}
 	cs := make([]*grpc.ClientConn, *conns)
 	for i := range cs {
@@ -366,19 +366,18 @@ func doHold(nm []string) {
 	}
 	ready.Wait()
 	tReady := time.Since(t0)
-	var u1, s1 time.Duration
 	if len(pids) > 0 {
 		time.Sleep(20 * time.Millisecond)
-		u1, s1, _ = procstat.CPUOf(pids)
+		r1, _ = procstat.ReadRun(pids)
 	}
 	time.Sleep(*settle)
 	m := map[string]any{"mode": "hold", "streams": *streams, "conns": *conns, "all_ready_ms": float64(tReady.Microseconds()) / 1e3, "failed": failed.Load()}
 	if len(pids) > 0 {
 		mem, _ := procstat.ReadMem(pids[0])
 		m["mem"] = mem
-		m["server_cpu_us_per_stream_open"] = float64((u1 - u0 + s1 - s0).Microseconds()) / float64(*streams)
+		m["server_cpu_us_per_stream_open"] = float64(r1.Since(r0).Microseconds()) / float64(*streams)
 		fmt.Fprintf(os.Stderr, "%-24s %d streams/%d conns ready in %v: %s\n", *label, *streams, *conns, tReady.Round(time.Millisecond), mem)
-		u0, s0, _ = procstat.CPUOf(pids)
+		r0, _ = procstat.ReadRun(pids)
 	}
 	deadline := time.After(*hold)
 	n := 0
@@ -396,8 +395,8 @@ wait:
 		}
 	}
 	if len(pids) > 0 {
-		u1, s1, _ = procstat.CPUOf(pids)
-		m["server_cpu_ms_while_holding"] = (u1 - u0 + s1 - s0).Milliseconds()
+		r1, _ = procstat.ReadRun(pids)
+		m["server_cpu_ms_while_holding"] = r1.Since(r0).Milliseconds()
 	}
 	mu.Lock()
 	var pr []map[string]any
@@ -431,7 +430,8 @@ func doFetch(nm []string) {
 		_, err := one(context.Background(), cs[i], nm[0])
 		must(err)
 	}
-	u0, s0, _ := procstat.CPUOf(pids)
+	r0, err := procstat.ReadRun(pids)
+	must(err)
 	b0, _, _ := procstat.Machine()
 	var ru0, ru1 syscall.Rusage
 	syscall.Getrusage(syscall.RUSAGE_SELF, &ru0)
@@ -463,7 +463,8 @@ func doFetch(nm []string) {
 	}
 	wg.Wait()
 	el := time.Since(t0)
-	u1, s1, _ := procstat.CPUOf(pids)
+	r1, err := procstat.ReadRun(pids)
+	must(err)
 	b1, _, _ := procstat.Machine()
 	syscall.Getrusage(syscall.RUSAGE_SELF, &ru1)
 	cl := time.Duration(ru1.Utime.Nano() + ru1.Stime.Nano() - ru0.Utime.Nano() - ru0.Stime.Nano())
@@ -478,7 +479,7 @@ func doFetch(nm []string) {
 		}
 		return float64(all[min(len(all)-1, int(p*float64(len(all))))]) / 1e3
 	}
-	srv := u1 - u0 + s1 - s0
+	srv := r1.Since(r0)
 	m := map[string]any{"mode": "fetch", "fetches": done.Load(), "errors": errs.Load(), "fetches_per_s": float64(done.Load()) / el.Seconds(), "p50_us": q(.5), "p99_us": q(.99),
 		"server_cpu_us_per_fetch": float64(srv.Microseconds()) / float64(max(1, done.Load())), "client_cpu_us_per_fetch": float64(cl.Microseconds()) / float64(max(1, done.Load())),
 		"other_cpu_cores": ((b1 - b0) - srv - cl).Seconds() / el.Seconds()}
