@@ -43,8 +43,9 @@ class Results:
         ratio = median([a / b for a, b in zip(ours, theirs) if b])
         self.add(name, median(ours), unit, most=most, failed=failed)
         self.add(f"{name}: {peer}", median(theirs), unit, reason=missing)
-        self.add(f"{name}: of {peer}", ratio, "ratio", most=of_peer,
-                 reason=missing, failed=failed)
+        if ratio is not None or of_peer is not None:
+            self.add(f"{name}: of {peer}", ratio, "ratio", most=of_peer,
+                     reason=missing, failed=failed)
         if chart is not None and ratio is not None:
             goal = of_peer if most is None else most / median(theirs)
             self.pairs.append({"group": chart[0], "text": chart[1],

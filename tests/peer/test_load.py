@@ -16,9 +16,10 @@ def run(command):
     return json.loads(done.stdout.splitlines()[-1])
 
 
-@pytest.mark.parametrize("more", [[], ["-new-conn"],
-                                  ["-csr-key", "rsa2048", "-pool", "4"]],
-                         ids=["long-lived", "new-connections", "rsa"])
+@pytest.mark.parametrize("more", [
+    [], ["-new-conn"], ["-new-conn", "-clients", "20"], ["-rate", "500"],
+    ["-csr-key", "rsa2048", "-pool", "4"]], ids=[
+        "long-lived", "new-connections", "new-callers", "open-loop", "rsa"])
 def test_the_authority_answers_each_of_many_requests(folders, folder, ours,
                                                      more):
     token, root = folder / "token", folder / "root.pem"
@@ -39,3 +40,16 @@ def test_the_agent_answers_each_of_many_fetches(procs, folders, folder,
                    "-socket", agent.socket, "-d", "2s"])
     assert figures["fetches"] > 100
     assert figures["errors"] == 0
+
+
+def test_each_of_many_streams_gets_a_renewed_certificate(
+        procs, folders, folder, build, ours):
+    agent = Agent(procs, folder, build, ours.target, ours.root_pem(),
+                  ours.issuer.token(), env={"SECRET_TTL": "4s"},
+                  config={"cert.renew_floor": "100ms"}).start().await_ready()
+    figures = run([folders["tools"] / "streams", "-socket", agent.socket,
+                   "-op", "hold", "-api", "sds", "-n", "100", "-settle",
+                   "100ms", "-verify-all", "-trigger", "true", "-changed",
+                   "svid", "-trigger-count", "1", "-json", "-"])
+    assert (figures["ready"]["live"], figures["errors"]) == (100, {})
+    assert [row["updated"] for row in figures["triggers"]] == [100]
