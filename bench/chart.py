@@ -9,7 +9,7 @@ import sys
 import matplotlib
 
 matplotlib.use("svg")
-from matplotlib import pyplot, transforms  # noqa: E402 (the backend comes first)
+from matplotlib import pyplot, transforms  # noqa: E402 (after the backend)
 
 INK, FAINT, CARD = "#1f2933", "#5b6773", "#fbfcfd"
 OURS, THEIRS, GOAL = "#1f77b4", "#c3cad3", "#c8452f"
