@@ -7,6 +7,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "agent/confine.h"
 #include "agent/output.h"
 #include "agent/renew.h"
 #include "agent/socket.h"
@@ -176,7 +177,10 @@ agent_serve(struct agent_run *r, const char *path)
 			return;
 		}
 	}
+	/* After it no socket for the service manager is to be had. */
 	os_notify("READY=1");
+	if ((ret = agent_confine_settle(a, &why)) != ERR_OK)
+		agent_fail(r, "sandbox", &why, ret);
 }
 
 static void
@@ -263,7 +267,6 @@ agent_on_signal(void *arg, int signum)
 				   "configuration");
 		return;
 	}
-	os_notify("STOPPING=1");
 	ev_loop_stop(r->a.loop);
 }
 
@@ -287,9 +290,10 @@ agent_open(struct agent_run *r, struct why *why)
 	a->secrets = sds_secrets_new(agent_on_resolve, agent_on_release, a);
 	if ((ret = choose_mode(a, why)) != ERR_OK ||
 	    (ret = agent_files_new(a, why, &a->files)) != ERR_OK ||
-	    (ret = agent_choose_socket(r, why)) != ERR_OK)
+	    (ret = agent_status_new(a, why, &a->status)) != ERR_OK ||
+	    (ret = agent_confine(a, why)) != ERR_OK)
 		return ret;
-	return agent_status_new(a, why, &a->status);
+	return agent_choose_socket(r, why);
 }
 
 static void
@@ -327,6 +331,10 @@ agent_run(struct agent_conf *conf)
 	log_init(AGENT_PROGRAM, "");
 	agent_conf_apply_log(conf);
 	secret_process_init();
+	/* What whoever started us left open is not ours; what we make is
+	 * writable for nobody else. */
+	os_close_from(STDERR_FILENO + 1);
+	(void)umask(022);
 	log_info("start", "%s %s (%s) identity=%s", AGENT_PROGRAM, VERSION_TEXT,
 		 crypto_library_version(), conf->identity);
 	ret = agent_open(r, &why);

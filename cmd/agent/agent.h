@@ -5,6 +5,7 @@
  *   upstream.c  one request to the CA          renew.c   when, and what becomes
  * of it files.c     certificates from files        output.c  the pair as files
  *   socket.c    who may connect, and to what   status.c  HTTP: health, metrics
+ *   confine.c   which folders the sandbox leaves it
  * They meet in the table of secrets: renew.c and files.c put snapshots there;
  * SDS, Workload API and output.c watch names. */
 #ifndef AGENT_AGENT_H

@@ -21,6 +21,7 @@ static const char *const by_cert[] = {"auto", "always", "never", NULL};
 static const char *const log_levels[] = {"error", "warn", "info", "debug",
 					 NULL};
 static const char *const log_formats[] = {"text", "json", NULL};
+static const char *const sandbox_modes[] = {"required", "auto", "off", NULL};
 static const char *const output_modes[] = {"0600", "0640", NULL};
 static const char *const socket_modes[] = {"0600", "0660", "0666", NULL};
 
@@ -39,6 +40,15 @@ const struct conf_key agent_conf_keys[] = {
 	 .deflt = "text",
 	 .names = log_formats,
 	 .help = "text for people, json for machines."},
+	{.name = "sandbox",
+	 .type = CONF_ENUM,
+	 .offset = AT(sandbox),
+	 .deflt = "auto",
+	 .names = sandbox_modes,
+	 .help = "Confine the agent by seccomp and Landlock. required: do not "
+		 "start where the kernel lacks a part. auto: go on without "
+		 "it, and say so. off: no confinement. Environment: "
+		 "MESHCERT_SANDBOX."},
 
 	{.name = "identity.trust_domain",
 	 .type = CONF_STRING,

@@ -37,6 +37,7 @@ enum {
 struct agent_conf {
 	int log_level;
 	int log_format;
+	int sandbox; /* enum sandbox_mode */
 
 	char *trust_domain;
 	char *ns;

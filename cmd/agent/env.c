@@ -171,6 +171,7 @@ static const struct env_row env_rows[] = {
 	{"ISTIO_META_TLS_SERVER_KEY", "files.server_key", env_set_plain},
 	{"ISTIO_META_TLS_SERVER_ROOT_CERT", "files.server_root", env_set_plain},
 	{"WORKLOAD_IDENTITY_SOCKET_FILE", "listen.socket", env_set_socket},
+	{"MESHCERT_SANDBOX", "sandbox", env_set_plain},
 	{"CREDENTIAL_FETCHER_TYPE", NULL, env_set_fetcher},
 	{"JWT_POLICY", NULL, env_set_jwt_policy},
 	{"CREDENTIAL_IDENTITY_PROVIDER",

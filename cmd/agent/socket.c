@@ -156,25 +156,6 @@ socket_on_accept(void *arg, struct ev_stream *stream)
 
 /* ---- the file ------------------------------------------------------------ */
 
-static enum err
-socket_make_dir(const struct agent_conf *c, const char *path, gid_t gid,
-		struct why *why)
-{
-	const char *slash = strrchr(path, '/');
-	mode_t mode = agent_conf_get_socket_mode(c) == 0666 ? 0755 : 0750;
-	char *dir;
-	enum err ret = ERR_OK;
-
-	if (slash == NULL || slash == path)
-		return ERR_OK;
-	dir = mem_printf("%.*s", (int)(slash - path), path);
-	/* One that is there is its owner's. */
-	if (!os_file_exists(dir))
-		ret = os_dir_make(dir, mode, geteuid(), gid, why);
-	mem_free(dir);
-	return ret;
-}
-
 static gid_t
 socket_group(const struct agent_conf *c)
 {
@@ -186,6 +167,25 @@ socket_group(const struct agent_conf *c)
 	return (gid_t)gid;
 }
 
+enum err
+agent_socket_make_dir(const struct agent_conf *c, const char *path,
+		      struct why *why)
+{
+	const char *slash = strrchr(path, '/');
+	mode_t mode = agent_conf_get_socket_mode(c) == 0666 ? 0755 : 0750;
+	char *dir;
+	enum err ret = ERR_OK;
+
+	if (slash == NULL || slash == path)
+		return ERR_OK;
+	dir = mem_printf("%.*s", (int)(slash - path), path);
+	/* One that is there is its owner's. */
+	if (!os_file_exists(dir))
+		ret = os_dir_make(dir, mode, geteuid(), socket_group(c), why);
+	mem_free(dir);
+	return ret;
+}
+
 static enum err
 socket_bind(struct agent_socket *s, int *fd_out, struct why *why)
 {
@@ -194,7 +194,7 @@ socket_bind(struct agent_socket *s, int *fd_out, struct why *why)
 	char *addr = mem_printf("unix:%s", s->path);
 	enum err ret;
 
-	ret = socket_make_dir(c, s->path, gid, why);
+	ret = agent_socket_make_dir(c, s->path, why);
 	if (ret == ERR_OK)
 		ret = ev_bind(addr, false, agent_conf_get_socket_mode(c), why,
 			      fd_out);

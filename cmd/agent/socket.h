@@ -21,7 +21,10 @@ MUST_USE enum err socket_probe_start(struct ev_loop *loop, const char *path,
 				     struct socket_probe **out);
 void socket_probe_cancel(struct socket_probe **p);
 
-/* -- serving. path: where; what is there is replaced. */
+/* -- serving. The folder of a socket, where it is not there. */
+MUST_USE enum err agent_socket_make_dir(const struct agent_conf *c,
+					const char *path, struct why *why);
+/* path: where; what is there is replaced. */
 MUST_USE enum err agent_socket_new(struct agent *a, const char *path,
 				   struct why *why, struct agent_socket **out);
 void agent_socket_free(struct agent_socket *s);

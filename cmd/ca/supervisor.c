@@ -10,6 +10,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "base/json.h"
@@ -643,10 +644,13 @@ supervisor_run(struct supervisor *s)
 	if (args->check || args->print_config || args->print_template)
 		return supervisor_print(s);
 	secret_process_init();
+	os_close_from(STDERR_FILENO + 1 + os_listen_fds());
+	(void)umask(022);
 	ca_conf_apply_log(&s->conf);
 	log_info("supervisor.start", "version=%s crypto=\"%s\" pid=%d",
 		 VERSION_TEXT, crypto_library_version(), (int)getpid());
-	if ((ret = supervisor_open(s, &why)) != ERR_OK) {
+	if ((ret = supervisor_confine(s, &why)) != ERR_OK ||
+	    (ret = supervisor_open(s, &why)) != ERR_OK) {
 		log_error("supervisor.start", "%s", why_text(&why, ret));
 		return 1;
 	}

@@ -52,9 +52,13 @@ struct supervisor {
  * successor begins. */
 void supervisor_stop(struct supervisor *s);
 
-/* supervisor_sandbox.c: tells each role of s->roles its sandbox.
- * ERR_UNAVAILABLE where one is required and the kernel has none, ERR_CONFIG
- * where there are too many folders. To be called once. */
+/* supervisor_sandbox.c: this process can do what a supervisor does, and no
+ * more. ERR_UNAVAILABLE where the sandbox is required and the kernel lacks a
+ * part. */
+MUST_USE enum err supervisor_confine(const struct supervisor *s,
+				     struct why *why);
+/* Tells each role of s->roles its sandbox. ERR_CONFIG where there are too many
+ * folders. To be called once. */
 MUST_USE enum err supervisor_plan_sandbox(struct supervisor *s,
 					  struct why *why);
 void supervisor_free_sandbox(struct supervisor *s);

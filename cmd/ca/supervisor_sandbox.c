@@ -1,11 +1,13 @@
 /* supervisor_sandbox.c - what each role is told for its sandbox: the mode and
  * the paths that only the configuration knows. Which role makes use of which is
- * written in os/sandbox_roles.c. Roles enter it by themselves (ipc/role.h). */
+ * written in os/sandbox_roles.c. Roles enter it by themselves (ipc/role.h). And
+ * the supervisor's own. */
 #include <string.h>
 
 #include "base/log.h"
 #include "base/mem.h"
 #include "ca/supervisor_int.h"
+#include "os/os.h"
 
 static char *
 sandbox_dir_of(const char *path)
@@ -66,14 +68,27 @@ sandbox_add_dir_of(struct supervisor *s, struct sandbox_ask *ask,
 }
 
 enum err
-supervisor_plan_sandbox(struct supervisor *s, struct why *why)
+supervisor_confine(const struct supervisor *s, struct why *why)
 {
+	const struct sandbox_ask ask = {
+		.mode = (enum sandbox_mode)s->conf.sandbox};
 	struct why missing = {0};
 	enum err ret = sandbox_probe(&missing);
 
-	if (ret != ERR_OK && s->conf.sandbox == SANDBOX_REQUIRED)
+	if (ret != ERR_OK && ask.mode == SANDBOX_REQUIRED)
 		return why_set(why, ret, "sandbox: required, but %s",
 			       missing.text);
+	/* What is missing, the roles say. */
+	ret = os_privs_seal(why);
+	return ret == ERR_OK ? sandbox_enter("supervisor", &ask, &missing, why)
+			     : ret;
+}
+
+enum err
+supervisor_plan_sandbox(struct supervisor *s, struct why *why)
+{
+	enum err ret;
+
 	for (size_t i = 0; i < ROLE_CNT; i++) {
 		s->sandbox[i].mode = (enum sandbox_mode)s->conf.sandbox;
 		/* A copy: a reload frees the configuration that it replaces. */

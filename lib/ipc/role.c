@@ -5,6 +5,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "base/log.h"
@@ -204,6 +205,8 @@ role_run(const struct role_ops *ops, unsigned index, void *app)
 	(void)snprintf(name, sizeof(name), "%s.%u", ops->name, index);
 	log_init(ops->program, name);
 	secret_process_init();
+	/* Who may read what a role makes, it says itself. */
+	(void)umask(077);
 	(void)os_files_raise();
 	if ((ret = role_open(&r)) != ERR_OK) {
 		log_error("role.failed",

@@ -47,6 +47,9 @@ MUST_USE enum err os_user_find(const char *name, uid_t fallback_uid,
 /* Drops all groups, then gid, then uid for good; sets no-new-privs. Checks
  * that there is no way back. An ordinary user may "become" itself only. */
 MUST_USE enum err os_user_drop(struct os_user user, struct why *why);
+/* Neither this process nor any that comes of it gains rights by executing a
+ * program (no-new-privs). */
+MUST_USE enum err os_privs_seal(struct why *why);
 
 /* -- processes --------------------------------------------------------- */
 

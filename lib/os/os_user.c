@@ -85,3 +85,12 @@ os_user_drop(struct os_user user, struct why *why)
 	}
 	return ERR_OK;
 }
+
+enum err
+os_privs_seal(struct why *why)
+{
+	if (prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) != 0)
+		return why_set(why, err_from_errno(errno),
+			       "cannot set no-new-privs: %s", strerror(errno));
+	return ERR_OK;
+}

@@ -79,7 +79,7 @@ sandbox_set_limits(const struct sandbox_role *role, struct why *why)
 		return why_set(why, err_from_errno(errno), "sandbox: prctl: %s",
 			       strerror(errno));
 	ret = sandbox_limit(RLIMIT_CORE, 0, why);
-	if (ret == ERR_OK && !role->has_threads)
+	if (ret == ERR_OK && !role->has_threads && !role->has_children)
 		ret = sandbox_limit(RLIMIT_NPROC, 0, why);
 	if (ret == ERR_OK && role->fds_max > 0)
 		ret = sandbox_limit(RLIMIT_NOFILE, role->fds_max, why);
@@ -119,9 +119,18 @@ sandbox_enter(const char *name, const struct sandbox_ask *ask,
 		return ret;
 	if (!sandbox_is_built())
 		return ERR_OK;
-	if (sandbox_landlock_version() > 0)
+	if (!role->is_open && sandbox_landlock_version() > 0)
 		ret = sandbox_landlock_enter(role, ask, why);
 	if (ret == ERR_OK && sandbox_seccomp_is_there())
 		ret = sandbox_seccomp_enter(role, why);
 	return ret;
+}
+
+enum err
+sandbox_settle(enum sandbox_mode mode, struct why *why)
+{
+	if (mode == SANDBOX_OFF || !sandbox_is_built() ||
+	    !sandbox_seccomp_is_there())
+		return ERR_OK;
+	return sandbox_seccomp_settle(why);
 }

@@ -18,7 +18,8 @@ enum sandbox_mode {
 };
 
 enum {
-	SANDBOX_READ_MAX = 64
+	SANDBOX_READ_MAX = 128,
+	SANDBOX_WRITE_MAX = 4
 };
 
 /* What only the configuration knows. */
@@ -30,6 +31,10 @@ struct sandbox_ask {
 	 * does not exist now is not there later, either. */
 	const char *read[SANDBOX_READ_MAX];
 	size_t read_cnt;
+	/* Folders for a role that writes where the operator wants it to: files,
+	 * links and sockets in them. */
+	const char *write[SANDBOX_WRITE_MAX];
+	size_t write_cnt;
 };
 
 /* ERR_OK: the kernel has all that we use. ERR_UNAVAILABLE: missing says what
@@ -43,5 +48,8 @@ MUST_USE enum err sandbox_probe(struct why *missing);
  * ERR_BUG          no such role, or a part that it has was refused */
 MUST_USE enum err sandbox_enter(const char *role, const struct sandbox_ask *ask,
 				struct why *missing, struct why *why);
+/* The start is over: a role that made its sockets inside of the sandbox makes
+ * no more of them. To be called at most once, after sandbox_enter. */
+MUST_USE enum err sandbox_settle(enum sandbox_mode mode, struct why *why);
 
 #endif

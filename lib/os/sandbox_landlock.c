@@ -20,6 +20,8 @@
 #define LL_REMOVE_FILE (UINT64_C(1) << 5)
 #define LL_MAKE_DIR (UINT64_C(1) << 7)
 #define LL_MAKE_REG (UINT64_C(1) << 8)
+#define LL_MAKE_SOCK (UINT64_C(1) << 9)
+#define LL_MAKE_SYM (UINT64_C(1) << 12)
 #define LL_FS_V1 ((UINT64_C(1) << 13) - 1)
 #define LL_REFER (UINT64_C(1) << 13)     /* version 2 */
 #define LL_TRUNCATE (UINT64_C(1) << 14)  /* version 3 */
@@ -34,6 +36,7 @@
 #define LL_WRITES                                               \
 	(LL_READS | LL_WRITE_FILE | LL_TRUNCATE | LL_MAKE_REG | \
 	 LL_REMOVE_FILE | LL_MAKE_DIR | LL_REMOVE_DIR)
+#define LL_OUTPUT (LL_WRITES | LL_MAKE_SYM | LL_MAKE_SOCK | LL_REFER)
 
 enum {
 	LL_GET_VERSION = 1,
@@ -125,22 +128,39 @@ landlock_allow_own(int ruleset, const struct sandbox_role *role,
 }
 
 static enum err
+landlock_allow_system(int ruleset, const struct sandbox_role *role,
+		      struct why *why)
+{
+	enum err ret = ERR_OK;
+
+	for (size_t i = 0; i < SANDBOX_LISTS_MAX; i++) {
+		for (const char *const *p = role->system[i];
+		     ret == ERR_OK && p != NULL && *p != NULL; p++)
+			ret = landlock_allow(ruleset, *p, LL_READS, why);
+	}
+	/* libc opens it for writing, too, when it closes a standard stream. */
+	if (ret == ERR_OK && role->system[0] != NULL)
+		ret = landlock_allow(ruleset, "/dev/null",
+				     LL_READ_FILE | LL_WRITE_FILE, why);
+	return ret;
+}
+
+static enum err
 landlock_allow_all(int ruleset, const struct sandbox_role *role,
 		   const struct sandbox_ask *ask, uint64_t known,
 		   struct why *why)
 {
 	enum err ret = landlock_allow_own(ruleset, role, ask, known, why);
 
-	for (const char *const *p = role->system;
-	     ret == ERR_OK && p != NULL && *p != NULL; p++)
-		ret = landlock_allow(ruleset, *p, LL_READS, why);
+	if (ret == ERR_OK)
+		ret = landlock_allow_system(ruleset, role, why);
 	for (size_t i = 0;
 	     ret == ERR_OK && role->reads_given && i < ask->read_cnt; i++)
 		ret = landlock_allow(ruleset, ask->read[i], LL_READS, why);
-	/* libc opens it for writing, too, when it closes a standard stream. */
-	if (ret == ERR_OK && role->system != NULL)
-		ret = landlock_allow(ruleset, "/dev/null",
-				     LL_READ_FILE | LL_WRITE_FILE, why);
+	for (size_t i = 0;
+	     ret == ERR_OK && role->writes_given && i < ask->write_cnt; i++)
+		ret = landlock_allow(ruleset, ask->write[i], LL_OUTPUT & known,
+				     why);
 	return ret;
 }
 

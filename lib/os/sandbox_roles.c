@@ -61,6 +61,16 @@ static const char *const calls_write[] = {
 
 static const char *const calls_connect[] = {"connect", "socketpair", NULL};
 
+/* Folders of the operator: links too, and others' files made ours by link. */
+static const char *const calls_output[] = {"symlink", "symlinkat", "link",
+					   "linkat", NULL};
+
+/* A socket of its own, a child that looks a name up; seccomp: the second
+ * filter that ends the making of sockets (sandbox_seccomp_settle). */
+static const char *const calls_agent[] = {"bind",     "listen",  "accept",
+					  "accept4",  "chown",   "wait4",
+					  "fchownat", "seccomp", NULL};
+
 /* What SQLite and libc open on their way. */
 static const char *const system_base[] = {"/dev/null", "/dev/urandom",
 					  "/etc/localtime", NULL};
@@ -68,37 +78,41 @@ static const char *const system_base[] = {"/dev/null", "/dev/urandom",
 /* Roots, and finding hosts. Files, not all of /etc: a CA's key may be there.
  * Whoever replaces resolv.conf by another file (and no service such as
  * systemd-resolved does that below /run) restarts the authority. */
-static const char *const system_fetch[] = {"/dev/null",
-					   "/dev/urandom",
-					   "/etc/localtime",
-					   "/etc/resolv.conf",
-					   "/etc/hosts",
-					   "/etc/nsswitch.conf",
-					   "/etc/host.conf",
-					   "/etc/gai.conf",
-					   "/etc/services",
-					   "/etc/ld.so.cache",
-					   "/run/systemd/resolve",
-					   "/run/resolvconf",
-					   "/etc/ssl/certs",
-					   "/etc/ssl/openssl.cnf",
-					   "/etc/pki/tls/certs",
-					   "/etc/pki/ca-trust",
-					   "/etc/ca-certificates",
-					   "/usr/share/ca-certificates",
-					   "/usr/local/share/ca-certificates",
-					   "/lib",
-					   "/lib64",
-					   "/usr/lib",
-					   "/usr/lib64",
-					   NULL};
+static const char *const system_net[] = {"/etc/resolv.conf",
+					 "/etc/hosts",
+					 "/etc/nsswitch.conf",
+					 "/etc/host.conf",
+					 "/etc/gai.conf",
+					 "/etc/services",
+					 "/run/systemd/resolve",
+					 "/run/resolvconf",
+					 "/etc/ssl/certs",
+					 "/etc/ssl/cert.pem",
+					 "/etc/ssl/ca-bundle.pem",
+					 "/usr/local/etc/ssl/cert.pem",
+					 "/etc/pki/tls/certs",
+					 "/etc/pki/tls/cacert.pem",
+					 "/etc/pki/ca-trust",
+					 "/etc/ca-certificates",
+					 "/usr/share/ca-certificates",
+					 "/usr/local/share/ca-certificates",
+					 NULL};
+
+/* For libcurl, which loads some of its libraries late. */
+static const char *const system_libs[] = {"/etc/ssl/openssl.cnf",
+					  "/etc/ld.so.cache",
+					  "/lib",
+					  "/lib64",
+					  "/usr/lib",
+					  "/usr/lib64",
+					  NULL};
 
 const struct sandbox_role sandbox_roles[] = {
 	{
 		/* The network's bytes; files: only key sets of issuers. */
 		.name = "front",
 		.calls = {calls_base, calls_accept, calls_read},
-		.system = system_base,
+		.system = {system_base},
 		.reads_given = true,
 	},
 	{
@@ -110,7 +124,7 @@ const struct sandbox_role sandbox_roles[] = {
 		/* Goes out, keeps nothing. */
 		.name = "fetch",
 		.calls = {calls_base, calls_read, calls_connect},
-		.system = system_fetch,
+		.system = {system_base, system_net, system_libs},
 		.reads_given = true,
 		.connects = true,
 		.has_threads = true,
@@ -122,7 +136,7 @@ const struct sandbox_role sandbox_roles[] = {
 		.name = "authority",
 		.calls = {calls_base, calls_accept, calls_read, calls_write},
 		.own = {"store", "audit", "public"},
-		.system = system_base,
+		.system = {system_base},
 		.fds_max = 1024,
 	},
 	{
@@ -130,24 +144,63 @@ const struct sandbox_role sandbox_roles[] = {
 		.name = "signer",
 		.calls = {calls_base, calls_read, calls_write},
 		.own = {"issuer"},
-		.system = system_base,
+		.system = {system_base},
 		.fds_max = 256,
+	},
+	{
+		/* meshcert-agent, whole: the workload's key, the CA, proxies.
+		 * Its one child at a time looks up the CA's name, in the same
+		 * sandbox. */
+		.name = "agent",
+		.calls = {calls_base, calls_read, calls_write, calls_connect,
+			  calls_output, calls_agent},
+		.system = {system_base, system_net},
+		.reads_given = true,
+		.writes_given = true,
+		.connects = true,
+		.has_unix = true,
+		.has_children = true,
+	},
+	{
+		/* Starts all the others, which inherit this: it promises only
+		 * what none of them, and no newer program, ever does. */
+		.name = "supervisor",
+		.has_children = true,
+		.is_open = true,
 	},
 	{.name = NULL},
 };
 
 const char *const sandbox_hostile[] = {
-	/* another program, another process's memory, signals, descriptors */
-	"execve", "execveat", "fork", "vfork", "ptrace", "process_vm_readv",
-	"process_vm_writev", "process_madvise", "kill", "tkill",
-	"rt_sigqueueinfo", "rt_tgsigqueueinfo", "pidfd_open", "pidfd_getfd",
-	"pidfd_send_signal", "kcmp",
-	/* another user, another view of the system */
-	"setuid", "setgid", "setreuid", "setregid", "setresuid", "setresgid",
-	"setgroups", "setfsuid", "setfsgid", "capset", "chroot", "pivot_root",
-	"mount", "umount2", "move_mount", "open_tree", "fsopen", "fsmount",
-	"setns", "unshare", "personality", "open_by_handle_at", "mknod",
-	"mknodat",
+	/* another program, signals, another user */
+	"execve",
+	"execveat",
+	"fork",
+	"vfork",
+	"kill",
+	"tkill",
+	"rt_sigqueueinfo",
+	"rt_tgsigqueueinfo",
+	"setuid",
+	"setgid",
+	"setreuid",
+	"setregid",
+	"setresuid",
+	"setresgid",
+	"setgroups",
+	"setfsuid",
+	"setfsgid",
+	"capset",
+	NULL};
+
+const char *const sandbox_hostile_to_all[] = {
+	/* another process's memory and descriptors */
+	"ptrace", "process_vm_readv", "process_vm_writev", "process_madvise",
+	"pidfd_open", "pidfd_getfd", "pidfd_send_signal", "kcmp",
+	/* another view of the system */
+	"chroot", "pivot_root", "mount", "umount2", "move_mount", "open_tree",
+	"fsopen", "fsmount", "setns", "unshare", "personality",
+	"open_by_handle_at", "mknod", "mknodat",
 	/* the kernel */
 	"init_module", "finit_module", "delete_module", "kexec_load",
 	"kexec_file_load", "bpf", "perf_event_open", "userfaultfd", "keyctl",

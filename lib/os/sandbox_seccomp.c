@@ -9,6 +9,7 @@
 #include <linux/seccomp.h>
 #include <sched.h>
 #include <seccomp.h>
+#include <signal.h>
 #include <string.h>
 #include <sys/ioctl.h>
 #include <sys/mman.h>
@@ -56,6 +57,7 @@ static const struct filter_value filter_values[] = {
 	{"ioctl", 1, FIOCLEX},
 	{"ioctl", 1, TCGETS},
 	{"prctl", 0, PR_SET_NAME},
+	{"prctl", 0, PR_SET_PDEATHSIG},
 	{"prctl", 0, FILTER_PR_SET_VMA},
 	/* Limits can be read, its own only. */
 	{"prlimit64", 2, 0},
@@ -151,7 +153,53 @@ filter_add_sockets(scmp_filter_ctx ctx, const struct sandbox_role *role)
 	if (!role->connects)
 		return 0;
 	r = filter_add_value(ctx, "socket", 0, AF_INET);
-	return r != 0 ? r : filter_add_value(ctx, "socket", 0, AF_INET6);
+	if (r == 0)
+		r = filter_add_value(ctx, "socket", 0, AF_INET6);
+	if (r == 0 && role->has_unix)
+		r = filter_add_value(ctx, "socket", 0, AF_UNIX);
+	return r;
+}
+
+/* What only an intruder does, but for what this role does itself. */
+static int
+filter_add_hostile(scmp_filter_ctx ctx, const struct sandbox_role *role)
+{
+	int r = filter_add_list(ctx, SCMP_ACT_KILL_PROCESS,
+				sandbox_hostile_to_all);
+
+	for (size_t i = 0; r == 0 && sandbox_hostile[i] != NULL; i++) {
+		if (role->has_children &&
+		    strcmp(sandbox_hostile[i], "kill") == 0)
+			continue;
+		r = filter_add(ctx, SCMP_ACT_KILL_PROCESS, sandbox_hostile[i],
+			       0, NULL);
+	}
+	return r;
+}
+
+/* fork as libc makes it, and the end of a child that takes too long: one
+ * process, not a group or all of them. Whose it is, Landlock sees to (from 6.12
+ * on): only those of the same sandbox. */
+static int
+filter_add_children(scmp_filter_ctx ctx, const struct sandbox_role *role)
+{
+	const struct scmp_arg_cmp to_one[] = {
+		{.arg = 0,
+		 .op = SCMP_CMP_MASKED_EQ,
+		 .datum_a = UINT64_C(1) << 31,
+		 .datum_b = 0},
+		{.arg = 1, .op = SCMP_CMP_EQ, .datum_a = SIGKILL},
+	};
+	int r;
+
+	if (!role->has_children)
+		return 0;
+	r = filter_add_value(ctx, "clone", 0,
+			     CLONE_CHILD_CLEARTID | CLONE_CHILD_SETTID |
+				     SIGCHLD);
+	return r != 0 ? r
+		      : filter_add(ctx, SCMP_ACT_ALLOW, "kill",
+				   COUNT_OF(to_one), to_one);
 }
 
 static int
@@ -175,33 +223,67 @@ filter_fill(scmp_filter_ctx ctx, const struct sandbox_role *role)
 	if (r == 0)
 		r = filter_add_sockets(ctx, role);
 	if (r == 0)
-		r = filter_add_list(ctx, SCMP_ACT_KILL_PROCESS,
-				    sandbox_hostile);
+		r = filter_add_children(ctx, role);
+	if (r == 0)
+		r = filter_add_hostile(ctx, role);
 	return r;
 }
 
-enum err
-sandbox_seccomp_enter(const struct sandbox_role *role, struct why *why)
+/* Takes the filter's state. The library built a tree of a few hundred
+ * kilobytes, which goes back to the system. */
+static enum err
+filter_load(scmp_filter_ctx ctx, int r, struct why *why)
 {
-	scmp_filter_ctx ctx = seccomp_init(SCMP_ACT_ERRNO(EPERM));
-	int r = -ENOMEM;
-
-	if (ctx == NULL)
-		goto out;
-	/* Calls of another architecture's table are an attack. */
-	r = seccomp_attr_set(ctx, SCMP_FLTATR_ACT_BADARCH,
-			     SCMP_ACT_KILL_PROCESS);
-	if (r == 0)
-		r = filter_fill(ctx, role);
 	/* A tree instead of a list; older libraries do not know it. */
 	(void)seccomp_attr_set(ctx, SCMP_FLTATR_CTL_OPTIMIZE, 2);
 	if (r == 0)
 		r = seccomp_load(ctx);
 	seccomp_release(ctx);
-	/* The library built a tree of a few hundred kilobytes. */
 	os_mem_trim();
-out:
 	if (r == 0)
 		return ERR_OK;
 	return why_set(why, ERR_BUG, "sandbox: seccomp: %s", strerror(-r));
+}
+
+enum err
+sandbox_seccomp_enter(const struct sandbox_role *role, struct why *why)
+{
+	scmp_filter_ctx ctx = seccomp_init(
+		role->is_open ? SCMP_ACT_ALLOW : SCMP_ACT_ERRNO(EPERM));
+	int r;
+
+	if (ctx == NULL)
+		return why_set(why, ERR_NO_MEMORY, "sandbox: seccomp");
+	/* Calls of another architecture's table are an attack. */
+	r = seccomp_attr_set(ctx, SCMP_FLTATR_ACT_BADARCH,
+			     SCMP_ACT_KILL_PROCESS);
+	if (r == 0 && role->is_open)
+		r = filter_add_list(ctx, SCMP_ACT_KILL_PROCESS,
+				    sandbox_hostile_to_all);
+	else if (r == 0)
+		r = filter_fill(ctx, role);
+	return filter_load(ctx, r, why);
+}
+
+/* A second filter on top of the first: the stricter one of both counts. */
+enum err
+sandbox_seccomp_settle(struct why *why)
+{
+	static const char *const calls[] = {"bind",     "listen",  "chown",
+					    "fchownat", "seccomp", NULL};
+	const uint32_t refused = SCMP_ACT_ERRNO(EPERM);
+	const struct scmp_arg_cmp of_host = {
+		.arg = 0, .op = SCMP_CMP_EQ, .datum_a = AF_UNIX};
+	scmp_filter_ctx ctx = seccomp_init(SCMP_ACT_ALLOW);
+	int r;
+
+	if (ctx == NULL)
+		return why_set(why, ERR_NO_MEMORY, "sandbox: seccomp");
+	/* Was set on entering, and prctl is closed since. */
+	r = seccomp_attr_set(ctx, SCMP_FLTATR_CTL_NNP, 0);
+	if (r == 0)
+		r = filter_add_list(ctx, refused, calls);
+	if (r == 0)
+		r = filter_add(ctx, refused, "socket", 1, &of_host);
+	return filter_load(ctx, r, why);
 }

@@ -5,6 +5,7 @@ that it is what the configuration says."""
 import os
 import pathlib
 import signal
+import tempfile
 
 import pytest
 from support import net, pki, rpc, tokens
@@ -78,6 +79,7 @@ def test_every_role_is_confined_and_all_of_it_works(
             found = status_of(pid)
             assert found["Seccomp"] == FILTER, role
             assert found["NoNewPrivs"] == "1", role
+    assert status_of(one.process.pid)["Seccomp"] == FILTER
     assert "confined in part only" not in one.process.tail(1000)
 
 
@@ -86,9 +88,48 @@ def test_with_the_sandbox_off_no_role_is_confined(with_all_roles):
     one.config["sandbox"] = "off"
     one.start()
     assert issue(one)
-    for pids in one.roles().values():
+    for pids in [[one.process.pid], *one.roles().values()]:
         for pid in pids:
             assert status_of(pid)["Seccomp"] == "0"
+
+
+def test_the_supervisor_gains_no_rights_and_keeps_nothing_open(
+        procs, ours, folder, build):
+    """Its roles neither: a descriptor that whoever started it forgot."""
+    with tempfile.TemporaryFile() as stray:
+        start = procs.start
+        procs.start = lambda *a, **k: start(*a, pass_fds=[stray.fileno()],
+                                            **k)
+        one = Authority(procs, folder, build, name="other").start()
+        procs.start = start
+        # That it was passed: a program that closes nothing has it.
+        cat = procs.start("cat", ["/bin/sleep", "60"],
+                          pass_fds=[stray.fileno()])
+        inode = os.fstat(stray.fileno()).st_ino
+
+        def has_it(pid):
+            fds = pathlib.Path(f"/proc/{pid}/fd")
+            return any(os.stat(fd).st_ino == inode for fd in fds.iterdir())
+        assert has_it(cat.pid)
+        pids = [pid for role in one.roles().values() for pid in role]
+        assert len(pids) >= 4
+        for pid in [one.process.pid, *pids]:
+            assert not has_it(pid)
+            assert status_of(pid)["NoNewPrivs"] == "1"
+
+
+def test_each_file_of_the_authority_is_its_owners(ours):
+    """Whatever the umask that it was started with: nobody else writes, and
+    nobody else reads but what is for everybody."""
+    assert issue(ours)
+    for path in ours.data.rglob("*"):
+        if path.is_symlink():
+            continue
+        mode = path.stat().st_mode
+        assert not mode & 0o022, path
+        if ours.data / "public" not in [path, *path.parents] and \
+                path.name != "addresses.json":
+            assert not mode & 0o077, path
 
 
 def test_a_role_that_is_restarted_is_confined_again(ours, kernel):

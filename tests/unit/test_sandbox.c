@@ -5,9 +5,11 @@
 #include <fcntl.h>
 #include <ftw.h>
 #include <netinet/in.h>
+#include <poll.h>
 #include <pthread.h>
 #include <signal.h>
 #include <sys/mman.h>
+#include <sys/mount.h>
 #include <sys/ptrace.h>
 #include <sys/resource.h>
 #include <sys/socket.h>
@@ -29,19 +31,26 @@ enum {
 	FETCH = 4,
 	AUTHORITY = 8,
 	SIGNER = 16,
-	ALL = 31,
+	AGENT = 32,
+	ALL = 63,
 	NOBODY = 0
 };
 
-static const char *const role_names[] = {"front", "public", "fetch",
-					 "authority", "signer"};
+/* The agent's row, before it settles: what it makes at its start only. */
+#define STARTING "starting agent"
+
+static const char *const role_names[] = {"front",     "public", "fetch",
+					 "authority", "signer", "agent"};
 
 /* What a try ended in. */
 enum outcome {
 	DONE = 0,
 	REFUSED,
 	KILLED,
-	STRANGE
+	STRANGE,
+	/* Only to be wanted: killed; the agent, who may end its own children,
+	 * is refused. */
+	NOT_OTHERS
 };
 
 static const char *const outcome_text[] = {
@@ -50,6 +59,7 @@ static const char *const outcome_text[] = {
 static char folder[] = "/tmp/test_sandbox.XXXXXX";
 static struct sockaddr_in tcp_addr;
 static struct sockaddr_un unix_addr;
+static pid_t victim; /* a process of the same user, not of the sandbox */
 
 static const char *
 in_folder(const char *name)
@@ -109,6 +119,35 @@ static int
 try_signal_parent(void)
 {
 	return kill(getppid(), 0);
+}
+
+static int
+try_kill_others(void)
+{
+	return kill(victim, SIGKILL);
+}
+
+static int
+try_kill_all(void)
+{
+	/* Not all of the machine: the group of this try. */
+	if (setpgid(0, 0) != 0)
+		return -1;
+	return kill(-getpid(), SIGCONT);
+}
+
+static int
+try_kill_own_child(void)
+{
+	pid_t pid = fork();
+
+	if (pid == 0) {
+		(void)poll(NULL, 0, -1);
+		_exit(0);
+	}
+	if (pid < 0 || kill(pid, SIGKILL) != 0)
+		return -1;
+	return waitpid(pid, NULL, 0) == pid ? 0 : -1;
 }
 
 static int
@@ -270,6 +309,69 @@ try_write_other(void)
 }
 
 static int
+try_write_output(void)
+{
+	return write_file("out/new");
+}
+
+static int
+try_link_output(void)
+{
+	const char *path = in_folder("out/link");
+
+	return symlink("new", path) != 0 ? -1 : unlink(path);
+}
+
+static int
+try_socket_elsewhere(void)
+{
+	struct sockaddr_un addr = {.sun_family = AF_UNIX};
+	int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+
+	(void)snprintf(addr.sun_path, sizeof(addr.sun_path), "%s",
+		       in_folder("own socket"));
+	if (fd < 0 ||
+	    bind(fd, (const struct sockaddr *)&addr, sizeof(addr)) != 0)
+		return -1;
+	return unlink(addr.sun_path);
+}
+
+static int
+try_socket_in_output(void)
+{
+	struct sockaddr_un addr = {.sun_family = AF_UNIX};
+	int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+
+	(void)snprintf(addr.sun_path, sizeof(addr.sun_path), "%s",
+		       in_folder("out/socket"));
+	if (fd < 0 ||
+	    bind(fd, (const struct sockaddr *)&addr, sizeof(addr)) != 0)
+		return -1;
+	return unlink(addr.sun_path);
+}
+
+/* Where programs put temporary files: none of ours has any. */
+static int
+try_temporary_folders(void)
+{
+	static const char *const folders[] = {"/tmp", "/var/tmp", "/dev/shm",
+					      "/run", "."};
+	int done = -1;
+
+	for (size_t i = 0; i < COUNT_OF(folders); i++) {
+		char *path = mem_printf("%s/test_sandbox.%ld", folders[i],
+					(long)getpid());
+		int fd = open(path, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC,
+			      0600);
+
+		if (fd >= 0 && unlink(path) == 0)
+			done = 0;
+		mem_free(path);
+	}
+	return done;
+}
+
+static int
 try_link_key(void)
 {
 	const char *to = in_folder("data/issuer/link");
@@ -308,13 +410,16 @@ static const struct attempt {
 	enum outcome otherwise;
 } attempts[] = {
 	{"start a program", try_exec, NOBODY, KILLED},
-	{"fork", try_fork, NOBODY, REFUSED},
+	{"fork", try_fork, AGENT, REFUSED},
 	{"start a thread", try_thread, FETCH, REFUSED},
 	{"be traced", try_ptrace, NOBODY, KILLED},
-	{"signal others", try_signal_parent, NOBODY, KILLED},
+	{"signal others", try_signal_parent, NOBODY, NOT_OTHERS},
+	{"kill others", try_kill_others, NOBODY, NOT_OTHERS},
+	{"signal many", try_kill_all, NOBODY, REFUSED},
+	{"kill its child", try_kill_own_child, AGENT, REFUSED},
 	{"have others signalled", try_own_a_descriptor_of_others, NOBODY,
 	 REFUSED},
-	{"connect by TCP", try_connect_tcp, FETCH, REFUSED},
+	{"connect by TCP", try_connect_tcp, FETCH | AGENT, REFUSED},
 	{"connect to a socket on the host", try_connect_unix, NOBODY, REFUSED},
 	{"ask the kernel about the network", try_netlink, NOBODY, REFUSED},
 	{"take a port", try_listen, NOBODY, REFUSED},
@@ -324,7 +429,8 @@ static const struct attempt {
 	{"read the CA key", try_read_key, SIGNER, REFUSED},
 	{"read the record", try_read_record, AUTHORITY, REFUSED},
 	{"read the audit log", try_read_audit, AUTHORITY, REFUSED},
-	{"read key sets", try_read_keys_of_tokens, FRONT | FETCH, REFUSED},
+	{"read what it was told to", try_read_keys_of_tokens,
+	 FRONT | FETCH | AGENT, REFUSED},
 	{"read another file", try_read_other, NOBODY, REFUSED},
 	{"read the system's users", try_read_passwords, NOBODY, REFUSED},
 	{"write beside the CA key", try_write_key, SIGNER, REFUSED},
@@ -334,6 +440,11 @@ static const struct attempt {
 	{"write the published roots", try_write_roots, AUTHORITY, REFUSED},
 	{"write beside key sets", try_write_given, NOBODY, REFUSED},
 	{"write elsewhere", try_write_other, NOBODY, REFUSED},
+	{"write where it was told to", try_write_output, AGENT, REFUSED},
+	{"put a link there", try_link_output, AGENT, REFUSED},
+	{"make a socket there", try_socket_in_output, NOBODY, REFUSED},
+	{"make a socket elsewhere", try_socket_elsewhere, NOBODY, REFUSED},
+	{"write to temporary folders", try_temporary_folders, NOBODY, REFUSED},
 	{"hold a secret", try_secret, ALL, DONE},
 	{"use memory", try_memory, ALL, DONE},
 };
@@ -343,12 +454,14 @@ static const struct attempt {
 static struct sandbox_ask
 ask_of(enum sandbox_mode mode)
 {
-	static char data[200], given[200];
+	static char data[200], given[200], out[200];
 	struct sandbox_ask ask = {.mode = mode, .data_dir = data};
 
 	(void)snprintf(data, sizeof(data), "%s/data", folder);
 	(void)snprintf(given, sizeof(given), "%s/given", folder);
+	(void)snprintf(out, sizeof(out), "%s/out", folder);
 	ask.read[ask.read_cnt++] = given;
+	ask.write[ask.write_cnt++] = out;
 	return ask;
 }
 
@@ -360,7 +473,12 @@ be_role(const char *role, enum sandbox_mode mode, int (*run)(void))
 	struct why missing = {0};
 	struct why why = {0};
 
-	if (sandbox_enter(role, &ask, &missing, &why) != ERR_OK) {
+	const bool starting = strcmp(role, STARTING) == 0;
+
+	if (sandbox_enter(starting ? "agent" : role, &ask, &missing, &why) !=
+		    ERR_OK ||
+	    (!starting && strcmp(role, "agent") == 0 &&
+	     sandbox_settle(mode, &why) != ERR_OK)) {
 		print_message("%s: %s\n", role, why.text);
 		_exit(3);
 	}
@@ -373,12 +491,20 @@ static int
 wait_for(const char *role, enum sandbox_mode mode, int (*run)(void))
 {
 	int status = 0;
-	pid_t pid = fork();
+	pid_t pid;
 
-	assert_true(pid >= 0);
+	victim = fork();
+	if (victim == 0) {
+		(void)poll(NULL, 0, -1);
+		_exit(0);
+	}
+	pid = fork();
+	assert_true(victim > 0 && pid >= 0);
 	if (pid == 0)
 		be_role(role, mode, run);
 	assert_int_equal(waitpid(pid, &status, 0), pid);
+	assert_int_equal(kill(victim, SIGKILL), 0);
+	assert_int_equal(waitpid(victim, NULL, 0), victim);
 	return status;
 }
 
@@ -417,6 +543,8 @@ count_wrong(size_t role, enum sandbox_mode mode)
 
 		if (mode != SANDBOX_OFF && (a->allowed & (1U << role)) == 0)
 			want = a->otherwise;
+		if (want == NOT_OTHERS)
+			want = (1U << role) == AGENT ? REFUSED : KILLED;
 		if (got == want)
 			continue;
 		print_message("%s: %s: %s, but must be %s\n", role_names[role],
@@ -469,26 +597,100 @@ a_failed_assertion_still_ends_a_role_as_such(void **state)
 	}
 }
 
-static int
-look_at_limits(void)
+static void
+the_agent_makes_its_socket_and_then_no_more(void **state)
 {
-	struct rlimit core, procs;
+	static int (*const runs[])(void) = {try_socket_in_output,
+					    try_connect_unix};
 
-	if (getrlimit(RLIMIT_CORE, &core) != 0 ||
-	    getrlimit(RLIMIT_NPROC, &procs) != 0)
+	(void)state;
+	skip_without_sandbox();
+	for (size_t i = 0; i < COUNT_OF(runs); i++) {
+		assert_int_equal(try_as(STARTING, SANDBOX_REQUIRED, runs[i]),
+				 DONE);
+		assert_int_equal(try_as("agent", SANDBOX_REQUIRED, runs[i]),
+				 REFUSED);
+	}
+	/* Not anywhere, and no port, at any time. */
+	assert_int_equal(
+		try_as(STARTING, SANDBOX_REQUIRED, try_socket_elsewhere),
+		REFUSED);
+	assert_int_equal(try_as(STARTING, SANDBOX_REQUIRED, try_listen),
+			 REFUSED);
+}
+
+static int
+try_mount(void)
+{
+	return mount("none", in_folder("out"), "tmpfs", 0, NULL) == 0
+		       ? umount(in_folder("out"))
+		       : -1;
+}
+
+/* It starts all others, so what it keeps itself from is short. */
+static void
+a_supervisor_leaves_other_processes_and_the_kernel_alone(void **state)
+{
+	static int (*const works[])(void) = {
+		try_exec,          try_fork,        try_thread,
+		try_signal_parent, try_kill_others, try_connect_tcp,
+		try_connect_unix,  try_listen,      try_another_user,
+		try_write_other,   try_secret};
+	static int (*const ends[])(void) = {try_ptrace, try_mount};
+
+	(void)state;
+	skip_without_sandbox();
+	for (size_t i = 0; i < COUNT_OF(works); i++)
+		assert_int_equal(
+			try_as("supervisor", SANDBOX_REQUIRED, works[i]), DONE);
+	for (size_t i = 0; i < COUNT_OF(ends); i++)
+		assert_int_equal(
+			try_as("supervisor", SANDBOX_REQUIRED, ends[i]),
+			KILLED);
+	assert_int_equal(try_as("supervisor", SANDBOX_OFF, try_ptrace), DONE);
+}
+
+static int
+look_at_core_limit(void)
+{
+	struct rlimit l;
+
+	if (getrlimit(RLIMIT_CORE, &l) != 0)
 		return -1;
 	errno = ERANGE;
-	return core.rlim_max == 0 && procs.rlim_max == 0 ? 0 : -1;
+	return l.rlim_max == 0 ? 0 : -1;
+}
+
+static int
+look_at_process_limit(void)
+{
+	struct rlimit l;
+
+	if (getrlimit(RLIMIT_NPROC, &l) != 0)
+		return -1;
+	errno = ERANGE;
+	return l.rlim_max == 0 ? 0 : -1;
 }
 
 static void
-a_role_may_leave_no_core_file_and_start_no_process(void **state)
+no_role_may_leave_a_core_file_and_few_may_start_processes(void **state)
 {
+	const unsigned may_start = FETCH | AGENT;
+
 	(void)state;
 	skip_without_sandbox();
-	assert_int_equal(try_as("front", SANDBOX_REQUIRED, look_at_limits),
-			 DONE);
-	assert_int_equal(try_as("front", SANDBOX_OFF, look_at_limits), STRANGE);
+	for (size_t i = 0; i < COUNT_OF(role_names); i++) {
+		bool may = (may_start & (1U << i)) != 0;
+
+		assert_int_equal(try_as(role_names[i], SANDBOX_REQUIRED,
+					look_at_core_limit),
+				 DONE);
+		assert_int_equal(try_as(role_names[i], SANDBOX_REQUIRED,
+					look_at_process_limit),
+				 may ? STRANGE : DONE);
+	}
+	assert_int_equal(try_as("front", SANDBOX_OFF, look_at_core_limit),
+			 STRANGE);
 }
 
 static void
@@ -520,9 +722,9 @@ listen_on(int family, struct sockaddr *addr, socklen_t len)
 static int
 make_folder(void **state)
 {
-	static const char *const dirs[] = {"data",        "data/store",
-					   "data/audit",  "data/issuer",
-					   "data/public", "given"};
+	static const char *const dirs[] = {
+		"data",        "data/store", "data/audit", "data/issuer",
+		"data/public", "given",      "out"};
 	static const char *const files[] = {
 		"data/issuer/ca-key.pem", "data/store/record.db",
 		"data/audit/audit.log", "given/jwks.json", "other"};
@@ -580,7 +782,10 @@ main(void)
 			without_the_sandbox_each_role_can_do_all_of_it),
 		cmocka_unit_test(a_failed_assertion_still_ends_a_role_as_such),
 		cmocka_unit_test(
-			a_role_may_leave_no_core_file_and_start_no_process),
+			no_role_may_leave_a_core_file_and_few_may_start_processes),
+		cmocka_unit_test(the_agent_makes_its_socket_and_then_no_more),
+		cmocka_unit_test(
+			a_supervisor_leaves_other_processes_and_the_kernel_alone),
 		cmocka_unit_test(a_role_without_promises_is_refused),
 	};
 
