@@ -54,6 +54,8 @@ enum key_kind pubkey_kind(const struct pubkey *k);
 unsigned pubkey_bits(const struct pubkey *k);
 /* RSA public exponent, 0 for others (or when above 64 bits: UINT64_MAX). */
 uint64_t pubkey_rsa_exponent(const struct pubkey *k);
+/* An RSA modulus of a broken generator (crypto/roca.h). */
+bool pubkey_has_roca_form(const struct pubkey *k);
 /* "P-256", "RSA-2048", "Ed25519" */
 enum {
 	KEY_TEXT_MAX = 24

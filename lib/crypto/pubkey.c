@@ -16,6 +16,7 @@
 #include "base/mem.h"
 #include "crypto/der.h"
 #include "crypto/key_int.h"
+#include "crypto/roca.h"
 
 struct pubkey {
 	enum key_kind kind;
@@ -23,6 +24,7 @@ struct pubkey {
 	EC_KEY *ec;
 	RSA *rsa; /* NULL for an exponent that we do not compute with */
 	uint64_t rsa_exponent;
+	bool has_roca_form;
 	uint8_t ed25519[ED25519_LEN];
 };
 
@@ -199,6 +201,7 @@ parse_rsa(struct pubkey *k, struct slice key, struct why *why)
 		k->rsa_exponent = k->rsa_exponent << 8 | e.p[i];
 	if (e.len > 8)
 		k->rsa_exponent = UINT64_MAX;
+	k->has_roca_form = roca_has_form(n);
 	k->kind = KEY_RSA;
 	if (make_rsa(k, n, e) != ERR_OK)
 		return why_set(why, ERR_SYNTAX,
@@ -291,6 +294,12 @@ uint64_t
 pubkey_rsa_exponent(const struct pubkey *k)
 {
 	return k->rsa_exponent;
+}
+
+bool
+pubkey_has_roca_form(const struct pubkey *k)
+{
+	return k->has_roca_form;
 }
 
 void

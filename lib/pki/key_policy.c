@@ -26,6 +26,12 @@ check_rsa(const struct key_policy *p, const struct pubkey *key, struct why *why)
 			       "key policy: an RSA key with the public "
 			       "exponent %llu; it must be odd and at least %d",
 			       (unsigned long long)e, RSA_EXPONENT_MIN);
+	if (pubkey_has_roca_form(key))
+		return why_set(why, ERR_REFUSED,
+			       "key policy: an RSA key of the form that a "
+			       "broken generator made (ROCA, CVE-2017-15361): "
+			       "its private key can be computed; make a new "
+			       "key with other software");
 	/* key.h: what does not fit is reported as this. */
 	if (e == UINT64_MAX)
 		return why_set(why, ERR_REFUSED,

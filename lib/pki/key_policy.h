@@ -12,7 +12,8 @@ struct key_policy {
 };
 
 /* P-256 and P-384 always; RSA within the bounds, length divisible by 8, odd
- * exponent of 65537 or more. ERR_REFUSED with what was found. */
+ * exponent of 65537 or more, no modulus of ROCA's form. ERR_REFUSED with what
+ * was found. */
 MUST_USE enum err key_policy_check(const struct key_policy *p,
 				   const struct pubkey *key, struct why *why);
 

@@ -3,6 +3,7 @@ what was wrong. None of them changes anything, and the next good one is
 served."""
 
 import hashlib
+import math
 
 import grpc
 import pytest
@@ -94,18 +95,23 @@ def forged_rsa_e1():
 
 
 def roca():
-    """A modulus of the form that ROCA (CVE-2017-15361) made: a power of
-    65537 modulo the product of the small primes."""
-    primes = [p for p in range(2, 168)
-              if all(p % d for d in range(2, int(p**0.5) + 1))]
-    product = 1
-    for prime in primes:
-        product *= prime
-    power = pow(65537, 1234567, product)
-    n = power + product * ((3 << 2046) // product)
-    while n.bit_length() < 2048:
-        n += product
-    return good(spki=rsa_spki(n, 65537))
+    """A whole key as the broken generator of ROCA (CVE-2017-15361) made it,
+    so that all but its form is right: p = k M + (65537^a mod M)."""
+    product = math.prod(p for p in range(2, 702)
+                        if all(p % d for d in range(2, int(p**0.5) + 1)))
+
+    def prime(exponent):
+        n = pow(65537, exponent, product)
+        n += ((3 << 1022) // product + 1) * product
+        while any(pow(base, n - 1, n) != 1 for base in (2, 3, 5, 7)):
+            n += product
+        return n
+
+    p, q = prime(123456789), prime(987654321)
+    d = pow(65537, -1, (p - 1) * (q - 1))
+    return der.csr(rsa.RSAPrivateNumbers(
+        p, q, d, d % (p - 1), d % (q - 1), pow(q, -1, p),
+        rsa.RSAPublicNumbers(65537, p * q)).private_key())
 
 
 def weak_ed25519():
@@ -161,7 +167,7 @@ KEYS = {
                                  "exponent of more than 64 bits"),
     "RSA, even modulus": (lambda: good(spki=rsa_spki(3 << 2046, 65537)),
                           "even modulus"),
-    "RSA, ROCA": (roca, "CSR: a signature ECDSA-SHA256 by a key RSA-2048"),
+    "RSA, ROCA": (roca, "ROCA, CVE-2017-15361"),
     "Ed25519 where it is not allowed": (
         lambda: der.csr(pki.new_key("ed25519")), "an Ed25519 key"),
     "Ed25519, a key of small order": (weak_ed25519, "point of small order"),

@@ -1,7 +1,9 @@
 /* test_key_policy.c - lib/pki/key_policy.h: allowed and refused keys. */
 #include "unit.h"
 
+#include "crypto/roca.h"
 #include "pki/key_policy.h"
+#include "roca_sample.h"
 
 static const struct key_policy usual = {2048, 8192, false};
 
@@ -115,6 +117,50 @@ small_exponents_are_refused(void **state)
 			 ERR_OK);
 }
 
+static enum err
+check_modulus(const uint8_t n[256], struct why *why)
+{
+	struct buf spki;
+	enum err ret;
+
+	buf_init(&spki, 4096);
+	assert_int_equal(pubkey_build_rsa_spki(slice_of(n, 256),
+					       SLICE_LIT("\x01\x00\x01"),
+					       &spki),
+			 ERR_OK);
+	ret = check(&usual, buf_get(&spki), why);
+	buf_fini(&spki);
+	return ret;
+}
+
+static void
+moduli_of_the_broken_generator_are_refused(void **state)
+{
+	uint8_t other[sizeof(roca_sample)];
+	struct why why;
+
+	(void)state;
+	assert_int_equal(check_modulus(roca_sample, &why), ERR_REFUSED);
+	assert_non_null(strstr(why.text, "ROCA, CVE-2017-15361"));
+	/* The next odd number is none of them. */
+	memcpy(other, roca_sample, sizeof(other));
+	other[sizeof(other) - 1] += 2;
+	assert_int_equal(check_modulus(other, &why), ERR_OK);
+}
+
+/* 1 is a power of 65537; of the small primes as factors it has none. */
+static void
+the_form_is_that_of_all_small_primes(void **state)
+{
+	(void)state;
+	assert_true(roca_has_form(SLICE_LIT("\x01")));
+	assert_true(roca_has_form(SLICE_LIT("\x01\x00\x01")));
+	assert_false(roca_has_form(SLICE_LIT("\x02")));
+	/* 701, the last prime, which no power of anything else divides. */
+	assert_false(roca_has_form(SLICE_LIT("\x02\xbd")));
+	assert_false(roca_has_form(SLICE_NONE));
+}
+
 int
 main(void)
 {
@@ -124,6 +170,8 @@ main(void)
 		cmocka_unit_test(ed25519_is_a_choice),
 		cmocka_unit_test(rsa_lengths_have_bounds),
 		cmocka_unit_test(small_exponents_are_refused),
+		cmocka_unit_test(moduli_of_the_broken_generator_are_refused),
+		cmocka_unit_test(the_form_is_that_of_all_small_primes),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
