@@ -8,12 +8,6 @@ enum {
 	CHAIN_MAX = 16
 };
 
-/* Rules that CAs in the field break without harm to us, who take their word
- * for the roots anyway: warned of. */
-static const uint32_t warn_rules =
-	1U << CHAIN_RULE_KEY_IDS | 1U << CHAIN_RULE_CRITICALITY |
-	1U << CHAIN_RULE_DNS_CHARSET | 1U << CHAIN_RULE_SERIAL;
-
 enum err
 answer_split(struct slice message, struct slice entries[ANSWER_ENTRIES_MAX],
 	     size_t *cnt_out, struct why *why)
@@ -162,7 +156,7 @@ answer_verify(const struct answer_wanted *wanted, struct why *why,
 	const struct chain_opts opts = {
 		.purpose = CHAIN_ANY,
 		.spiffe = true,
-		.warn_rules = warn_rules,
+		.warn_rules = wanted->warn_rules,
 	};
 	struct chain_result result = {0};
 	struct slice ders[CHAIN_MAX];
@@ -180,6 +174,7 @@ answer_verify(const struct answer_wanted *wanted, struct why *why,
 				  "the chain does not verify to the roots "
 				  "that came with it");
 	a->not_after = result.earliest_not_after;
+	a->warned_rules = result.warned_rules;
 	if (result.warned_rules != 0)
 		a->warning = result.warning;
 	return ERR_OK;

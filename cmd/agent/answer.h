@@ -22,7 +22,8 @@ struct answer {
 	struct pki_bundle *roots;
 	struct wall not_before; /* of the leaf */
 	struct wall not_after;  /* earliest of the path */
-	struct why warning;     /* empty, or a rule that was only warned of */
+	uint32_t warned_rules;
+	struct why warning; /* empty, or a rule that was only warned of */
 };
 
 struct answer_wanted {
@@ -30,6 +31,7 @@ struct answer_wanted {
 	struct slice trust_domain;
 	struct slice spki; /* the key that the leaf must be for */
 	struct wall now;
+	uint32_t warn_rules; /* of its chain: only warn (pki/chain.h) */
 };
 
 /* entries: PEM texts, at least two; the last one is the root bundle. What it

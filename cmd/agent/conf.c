@@ -7,6 +7,7 @@
 
 #include "base/mem.h"
 #include "os/os.h"
+#include "pki/chain.h"
 #include "pki/spiffe_id.h"
 
 enum {
@@ -180,6 +181,14 @@ const struct conf_key agent_conf_keys[] = {
 	 .max = 3600000,
 	 .help = "For so long a CA that does not know us is asked again like "
 		 "one that is down; after it, only at ca.retry_max."},
+
+	{.name = "chain.warn",
+	 .type = CONF_LIST,
+	 .offset = AT(chain_warn),
+	 .max = CHAIN_RULE_CNT,
+	 .help = "Rules that only warn where the CA's answers or the "
+		 "certificate of its port break them: key-ids, criticality, "
+		 "leaf-not-ca, dns-charset, serial. All others refuse."},
 
 	{.name = "cert.ttl",
 	 .type = CONF_DURATION,
@@ -474,6 +483,21 @@ conf_finish_identity(struct agent_conf *c, struct why *why)
 }
 
 static enum err
+conf_finish_warn_rules(struct agent_conf *c, struct why *why)
+{
+	enum err ret;
+
+	c->warn_rules = 0;
+	for (size_t i = 0; i < c->chain_warn.cnt; i++) {
+		ret = chain_rule_add_warn(slice_of_str(c->chain_warn.items[i]),
+					  why, &c->warn_rules);
+		if (ret != ERR_OK)
+			return why_prefix(why, ret, "chain.warn");
+	}
+	return ERR_OK;
+}
+
+static enum err
 conf_check_headers(const struct agent_conf *c, struct why *why)
 {
 	for (size_t i = 0; i < c->ca_headers.cnt; i++) {
@@ -550,6 +574,7 @@ agent_conf_finish(struct agent_conf *c, struct why *why)
 		return why_prefix(why, ERR_CONFIG, "identity.trust_domain");
 	if ((ret = conf_finish_identity(c, why)) != ERR_OK ||
 	    (ret = conf_finish_ratios(c, why)) != ERR_OK ||
+	    (ret = conf_finish_warn_rules(c, why)) != ERR_OK ||
 	    (ret = conf_check_headers(c, why)) != ERR_OK ||
 	    (ret = conf_check_socket(c, why)) != ERR_OK)
 		return ret;

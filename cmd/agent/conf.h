@@ -59,6 +59,7 @@ struct agent_conf {
 	int64_t ca_retry_min_ms;
 	int64_t ca_retry_max_ms;
 	int64_t ca_unauthenticated_ms;
+	struct conf_list chain_warn;
 
 	int64_t cert_ttl_ms;
 	char *cert_renew_ratio;
@@ -93,6 +94,7 @@ struct agent_conf {
 	char *files_server_root;
 
 	/* Made of the above by agent_conf_finish. */
+	uint32_t warn_rules; /* bits of pki/chain.h */
 	int64_t renew_ratio_ppm;
 	int64_t renew_jitter_ppm;
 	char *identity;   /* the SPIFFE ID that we ask for */

@@ -1,6 +1,8 @@
 /* metrics.c - see metrics.h. */
 #include "agent/metrics.h"
 
+#include "pki/chain.h"
+
 static const char *const request_types[] = {"csr", NULL};
 static const char *const causes[] = {"ok",
 #define X(id, name, class, text) name,
@@ -74,6 +76,10 @@ const struct metric agent_metrics[] = {
 	[AM_OUTPUT_FAILED] = {"meshcert_agent_output_failures_total",
 			      METRIC_COUNTER, NULL, NULL,
 			      "Sets of files that could not be written."},
+	[AM_CHAIN_WARNINGS] = {"meshcert_agent_chain_warnings_total",
+			       METRIC_COUNTER, "rule", chain_rule_names,
+			       "Chains taken although they break a rule "
+			       "(chain.warn)."},
 	{NULL, METRIC_COUNTER, NULL, NULL, NULL},
 };
 
@@ -81,4 +87,13 @@ unsigned
 agent_metric_cause(enum err e)
 {
 	return (unsigned)e < ERR_COUNT ? (unsigned)e : (unsigned)ERR_BUG;
+}
+
+void
+agent_metric_count_warned(struct metric_block *b, uint32_t rules)
+{
+	for (unsigned r = 0; r < CHAIN_RULE_CNT; r++) {
+		if ((rules & 1U << r) != 0)
+			metric_add(b, AM_CHAIN_WARNINGS, r, 1);
+	}
 }

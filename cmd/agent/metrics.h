@@ -32,6 +32,7 @@ enum agent_metric {
 			     too many */
 	AM_OUTPUT_WRITES,
 	AM_OUTPUT_FAILED,
+	AM_CHAIN_WARNINGS, /* label: enum chain_rule */
 	AM_CNT
 };
 
@@ -39,5 +40,7 @@ extern const struct metric agent_metrics[];
 
 /* The label of AM_REQUEST_CAUSE. */
 unsigned agent_metric_cause(enum err e);
+/* Counts rules of chains that only warned; bits as in pki/chain.h. */
+void agent_metric_count_warned(struct metric_block *b, uint32_t rules);
 
 #endif

@@ -306,7 +306,7 @@ renew_tell(struct agent_renew *r, const struct answer *ans, bool root_changed)
 			 wall_diff_ms(ans->not_before, r->received));
 	if (strcmp(ans->warning.text, r->warning.text) != 0 &&
 	    ans->warning.text[0] != '\0')
-		log_warn("certificate", "%s", ans->warning.text);
+		log_warn("certificate", "chain.warn: %s", ans->warning.text);
 	r->warning = ans->warning;
 }
 
@@ -363,6 +363,7 @@ renew_take(struct agent_renew *r, const struct upstream_answer *answer,
 		.trust_domain = slice_of_str(c->trust_domain),
 		.spki = custody_get_spki(r->key),
 		.now = wall_now(),
+		.warn_rules = c->warn_rules,
 	};
 	const struct plan_renewal plan = {c->renew_ratio_ppm,
 					  c->renew_jitter_ppm,
@@ -387,6 +388,7 @@ renew_take(struct agent_renew *r, const struct upstream_answer *answer,
 	r->unauthenticated = false;
 	r->error.text[0] = '\0';
 	metric_add(r->a->metrics, AM_ISSUED, 0, 1);
+	agent_metric_count_warned(r->a->metrics, ans.warned_rules);
 	metric_set(r->a->metrics, AM_CERT_EXPIRY_TIMESTAMP, 0,
 		   wall_sec(r->not_after));
 	renew_plan(
@@ -475,8 +477,7 @@ renew_ask(struct agent_renew *r)
 	metric_add(r->a->metrics, AM_OUTGOING, 0, 1);
 	if (r->failures > 0)
 		metric_add(r->a->metrics, AM_OUTGOING_RETRIES, 0, 1);
-	ret = upstream_start(r->a->loop, &r->a->conf, own, renew_on_answer, r,
-			     &r->error, &r->up);
+	ret = upstream_start(r->a, own, renew_on_answer, r, &r->error, &r->up);
 	tls_identity_unref(own);
 	if (ret != ERR_OK) {
 		renew_fail(r, ret);

@@ -33,6 +33,7 @@ enum {
 struct upstream {
 	struct ev_loop *loop;
 	const struct agent_conf *conf;
+	struct metric_block *metrics;
 	upstream_cb *cb;
 	void *arg;
 	struct tls_ctx *tls;
@@ -82,6 +83,17 @@ upstream_dup_server_name(const struct agent_conf *conf)
 	return mem_dup_slice_str(host);
 }
 
+/* One connection, one check, at most one line an attempt. */
+static void
+upstream_on_chain_warning(void *arg, const struct chain_result *result)
+{
+	struct upstream *u = arg;
+
+	log_peer("ca.chain", "chain.warn: %s: %s", u->conf->ca_address,
+		 result->warning.text);
+	agent_metric_count_warned(u->metrics, result->warned_rules);
+}
+
 #define SYSTEM_ROOTS "/etc/ssl/certs/ca-certificates.crt"
 
 static enum err
@@ -112,6 +124,8 @@ upstream_load_trust(struct upstream *u, struct why *why)
 				  "roots for the CA (ca.root_file, "
 				  "CA_ROOT_CA)");
 	trust = tls_trust_new(bundle, 0);
+	tls_trust_set_warn_rules(trust, u->conf->warn_rules,
+				 upstream_on_chain_warning, u);
 	pki_bundle_unref(bundle);
 	tls_ctx_set_trust(u->tls, trust);
 	tls_trust_unref(trust);
@@ -563,16 +577,16 @@ upstream_dial(struct upstream *u, struct why *why)
 }
 
 enum err
-upstream_start(struct ev_loop *loop, const struct agent_conf *conf,
-	       struct tls_identity *own, upstream_cb *cb, void *arg,
-	       struct why *why, struct upstream **out)
+upstream_start(struct agent *a, struct tls_identity *own, upstream_cb *cb,
+	       void *arg, struct why *why, struct upstream **out)
 {
 	struct upstream *u = MEM_NEW(struct upstream);
 	enum err ret;
 
 	*out = NULL;
-	u->loop = loop;
-	u->conf = conf;
+	u->loop = a->loop;
+	u->conf = &a->conf;
+	u->metrics = a->metrics;
 	u->cb = cb;
 	u->arg = arg;
 	u->answer.status = GRPC_UNKNOWN;
@@ -581,7 +595,7 @@ upstream_start(struct ev_loop *loop, const struct agent_conf *conf,
 	if ((ret = upstream_load_tls(u, own, why)) != ERR_OK ||
 	    (ret = upstream_dial(u, why)) != ERR_OK)
 		goto out;
-	ret = ev_timer_start(loop, (uint64_t)conf->ca_timeout_ms,
+	ret = ev_timer_start(u->loop, (uint64_t)u->conf->ca_timeout_ms,
 			     upstream_on_timeout, u, &u->timer);
 	if (ret == ERR_OK)
 		*out = TAKE(u);

@@ -7,6 +7,7 @@
 #ifndef AGENT_UPSTREAM_H
 #define AGENT_UPSTREAM_H
 
+#include "agent/agent.h"
 #include "agent/answer.h"
 #include "agent/conf.h"
 #include "ev/ev.h"
@@ -30,13 +31,11 @@ struct upstream_answer {
 typedef void upstream_cb(void *arg, enum err e, const char *detail,
 			 const struct upstream_answer *answer);
 
-/* Begins to connect. own: the certificate in force, NULL: none; shown as
- * conf.ca_renew_by_cert says. why: what on disk or in the configuration is not
- * good. */
-MUST_USE enum err upstream_start(struct ev_loop *loop,
-				 const struct agent_conf *conf,
-				 struct tls_identity *own, upstream_cb *cb,
-				 void *arg, struct why *why,
+/* Begins to connect, with the agent's loop, configuration and counters. own:
+ * the certificate in force, NULL: none; shown as conf.ca_renew_by_cert says.
+ * why: what on disk or in the configuration is not good. */
+MUST_USE enum err upstream_start(struct agent *a, struct tls_identity *own,
+				 upstream_cb *cb, void *arg, struct why *why,
 				 struct upstream **out);
 /* What to send when the connection is there. Once; copied. */
 void upstream_send(struct upstream *u, struct slice csr_pem);

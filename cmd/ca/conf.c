@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "base/mem.h"
+#include "pki/chain.h"
 #include "pki/spiffe_id.h"
 
 static const char *const issuer_kinds[] = {"self-signed", "files", NULL};
@@ -219,6 +220,14 @@ const struct conf_key ca_conf_keys[] = {
 	 .help = "Folder of a plugged-in CA: ca-cert.pem, ca-key.pem, "
 		 "cert-chain.pem, root-cert.pem, or tls.crt, tls.key, "
 		 "ca.crt. Watched; a bad set leaves the old one in force."},
+	{.name = "chain.warn",
+	 .type = CONF_LIST,
+	 .offset = AT(chain_warn),
+	 .max = CHAIN_RULE_CNT,
+	 .help = "Rules that only warn where a plugged-in CA's chain, or a "
+		 "caller's below it, breaks them: key-ids, criticality, "
+		 "leaf-not-ca, dns-charset, serial. All others refuse, and all "
+		 "do where issuer.kind is self-signed."},
 
 	{.name = "serving.kind",
 	 .type = CONF_ENUM,
@@ -451,8 +460,37 @@ ca_conf_check_order(const struct ca_conf *c, struct why *why)
 }
 
 static enum err
+ca_conf_read_warn_rules(const struct ca_conf *c, struct why *why, uint32_t *out)
+{
+	enum err ret;
+
+	*out = 0;
+	for (size_t i = 0; i < c->chain_warn.cnt; i++) {
+		ret = chain_rule_add_warn(slice_of_str(c->chain_warn.items[i]),
+					  why, out);
+		if (ret != ERR_OK)
+			return why_prefix(why, ret, "chain.warn");
+	}
+	if (c->chain_warn.cnt != 0 && c->issuer_kind != CA_ISSUER_FILES)
+		return why_set(why, ERR_CONFIG,
+			       "chain.warn is for issuer.kind: files; what "
+			       "this authority made itself breaks no rule");
+	return ERR_OK;
+}
+
+uint32_t
+ca_conf_warn_rules(const struct ca_conf *c)
+{
+	uint32_t rules;
+
+	must(ca_conf_read_warn_rules(c, NULL, &rules) == ERR_OK);
+	return rules;
+}
+
+static enum err
 ca_conf_check(const struct ca_conf *c, struct why *why)
 {
+	uint32_t rules;
 	enum err ret;
 
 	ret = spiffe_trust_domain_check(slice_of_str(c->trust_domain), why);
@@ -470,7 +508,8 @@ ca_conf_check(const struct ca_conf *c, struct why *why)
 		return why_set(why, ERR_CONFIG,
 			       "serving.kind is files: serving.cert and "
 			       "serving.key must be set");
-	if ((ret = ca_conf_check_order(c, why)) != ERR_OK)
+	if ((ret = ca_conf_read_warn_rules(c, why, &rules)) != ERR_OK ||
+	    (ret = ca_conf_check_order(c, why)) != ERR_OK)
 		return ret;
 	return ca_conf_check_jwt(c, why);
 }

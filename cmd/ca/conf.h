@@ -46,6 +46,7 @@ struct ca_conf {
 	int64_t issuer_issuing_ttl_ms;
 	bool issuer_name_constraints;
 	char *issuer_dir;
+	struct conf_list chain_warn;
 
 	int serving_kind;
 	char *serving_cert;
@@ -105,6 +106,8 @@ void ca_conf_free(struct ca_conf *c);
 char *ca_conf_path(const struct ca_conf *c, const char *leaf);
 /* The policy that authority and signer both hold; borrows from c. */
 struct ca_policy ca_conf_policy(const struct ca_conf *c);
+/* chain.warn as bits of pki/chain.h. */
+uint32_t ca_conf_warn_rules(const struct ca_conf *c);
 void ca_conf_apply_log(const struct ca_conf *c);
 struct ca_conf_jwt *ca_conf_get_jwt(const struct ca_conf *c, size_t i);
 

@@ -72,7 +72,17 @@ front_find_chain(const struct front *f, uint32_t generation)
 	return NULL;
 }
 
-/* Callers renew with certificates that chain to our own roots. */
+static void
+front_on_chain_warning(void *arg, const struct chain_result *result)
+{
+	struct front *f = arg;
+
+	log_peer("front.client_chain", "chain.warn: %s", result->warning.text);
+	ca_metric_count_warned(f->metrics, result->warned_rules);
+}
+
+/* Callers renew with certificates that chain to our own roots, over a chain
+ * that others may have made. */
 static enum err
 front_set_trust(struct front *f, const struct msg_chain *m, struct why *why)
 {
@@ -85,6 +95,8 @@ front_set_trust(struct front *f, const struct msg_chain *m, struct why *why)
 	if (ret != ERR_OK)
 		return ret;
 	trust = tls_trust_new(bundle, TRUST_CACHE_MAX);
+	tls_trust_set_warn_rules(trust, ca_conf_warn_rules(&f->conf),
+				 front_on_chain_warning, f);
 	tls_ctx_set_trust(f->tls, trust);
 	tls_trust_unref(trust);
 	pki_bundle_unref(bundle);

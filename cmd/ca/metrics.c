@@ -1,6 +1,8 @@
 /* metrics.c - see metrics.h. */
 #include "ca/metrics.h"
 
+#include "pki/chain.h"
+
 static const char *const sign_errs[] = {"CA_NOT_READY", "CSR_ERROR",
 					"TTL_ERROR",    "CERT_GEN_ERROR",
 					"UNKNOWN",      NULL};
@@ -90,6 +92,10 @@ const struct metric ca_metrics[] = {
 				    METRIC_GAUGE_MAX, NULL, NULL,
 				    "1: the plugged-in CA on disk is bad, the "
 				    "one before it is in force."},
+	[M_CHAIN_WARNINGS] = {"meshcert_ca_chain_warnings_total",
+			      METRIC_COUNTER, "rule", chain_rule_names,
+			      "Chains taken although they break a rule "
+			      "(chain.warn)."},
 	{NULL, METRIC_COUNTER, NULL, NULL, NULL},
 };
 
@@ -97,4 +103,13 @@ unsigned
 ca_metric_cause(enum err e)
 {
 	return (unsigned)e < ERR_COUNT ? (unsigned)e : (unsigned)ERR_BUG;
+}
+
+void
+ca_metric_count_warned(struct metric_block *b, uint32_t rules)
+{
+	for (unsigned r = 0; r < CHAIN_RULE_CNT; r++) {
+		if ((rules & 1U << r) != 0)
+			metric_add(b, M_CHAIN_WARNINGS, r, 1);
+	}
 }

@@ -37,6 +37,7 @@ enum ca_metric {
 	M_TOKEN_CACHE_HITS,
 	M_READY,
 	M_ISSUER_RELOAD_FAILED,
+	M_CHAIN_WARNINGS, /* label: enum chain_rule */
 	M_CNT
 };
 
@@ -52,5 +53,7 @@ extern const struct metric ca_metrics[];
 
 /* The label of M_FAILURES: the error's index among all errors. */
 unsigned ca_metric_cause(enum err e);
+/* Counts rules of chains that only warned; bits as in pki/chain.h. */
+void ca_metric_count_warned(struct metric_block *b, uint32_t rules);
 
 #endif

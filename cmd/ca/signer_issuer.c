@@ -96,9 +96,9 @@ signer_load_files(struct signer *s, struct why *why)
 		list[i].name = s->files[i].name;
 		list[i].bytes = secret_get(s->files[i].bytes);
 	}
-	ret = issuer_open_files(list, s->file_cnt,
-				slice_of_str(s->conf.trust_domain), wall_now(),
-				why, &fresh);
+	ret = issuer_open_files(
+		list, s->file_cnt, slice_of_str(s->conf.trust_domain),
+		ca_conf_warn_rules(&s->conf), wall_now(), why, &fresh);
 	signer_note_reload(s, ret, why);
 	signer_forget_files(s);
 	if (ret != ERR_OK)
@@ -111,6 +111,10 @@ signer_load_files(struct signer *s, struct why *why)
 	}
 	log_info("signer.issuer", "%s: the plugged-in CA is in force",
 		 s->conf.issuer_dir);
+	if (issuer_get_warned_rules(fresh) != 0)
+		log_warn("signer.issuer", "chain.warn: %s",
+			 issuer_get_warning(fresh));
+	ca_metric_count_warned(s->metrics, issuer_get_warned_rules(fresh));
 	signer_take_issuer(s, fresh);
 	return ERR_OK;
 }

@@ -288,7 +288,7 @@ request_check_chain(const struct request_answer *a, struct why *why)
 	e = pki_bundle_new(SLICE_NONE, roots, a->roots.cnt, why, &bundle);
 	if (e == ERR_OK) {
 		/* Rules that only say how good a foreign CA is. */
-		opts.warn_rules = (1u << CHAIN_RULE_CNT) - 1;
+		opts.warn_rules = CHAIN_WARN_ALL;
 		e = chain_verify(bundle, chain, a->chain.cnt, &opts, wall_now(),
 				 why, &result);
 		pki_bundle_unref(bundle);

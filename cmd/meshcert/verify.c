@@ -24,6 +24,7 @@ struct verify {
 	const char *identity;
 	const char *purpose;
 	const char *at;
+	const char *warn;
 	bool lenient;
 };
 
@@ -42,9 +43,11 @@ static const struct opt verify_opts[] = {
 	 "server, client or any (the default)"},
 	{"at", 0, OPT_TEXT, offsetof(struct verify, at), "TIME",
 	 "at this time (2026-11-22T08:00:00Z) and not now"},
+	{"warn", 'w', OPT_TEXT, offsetof(struct verify, warn), "RULE,...",
+	 "rules that only warn, for certificates of foreign CAs: key-ids, "
+	 "criticality, leaf-not-ca, dns-charset, serial"},
 	{"lenient", 'l', OPT_FLAG, offsetof(struct verify, lenient), NULL,
-	 "rules beyond RFC 5280's path validation only warn, for certificates "
-	 "of foreign CAs"},
+	 "--warn with all of them"},
 	CMD_OPTS_END,
 };
 
@@ -98,6 +101,22 @@ verify_read_roots(const struct verify *v, struct verify_input *in,
 }
 
 static enum err
+verify_read_rules(const struct verify *v, uint32_t *out, struct why *why)
+{
+	struct slice rest = slice_of_str(v->warn != NULL ? v->warn : "");
+	struct slice name;
+	enum err e;
+
+	*out = v->lenient ? CHAIN_WARN_ALL : 0;
+	while (slice_split(&rest, ',', &name)) {
+		e = chain_rule_add_warn(slice_trim(name), why, out);
+		if (e != ERR_OK)
+			return why_prefix(why, e, "--warn");
+	}
+	return ERR_OK;
+}
+
+static enum err
 verify_read_opts(const struct verify *v, struct verify_input *in,
 		 struct why *why)
 {
@@ -120,9 +139,7 @@ verify_read_opts(const struct verify *v, struct verify_input *in,
 			       use);
 	in->opts.host = v->host;
 	in->opts.spiffe = v->identity != NULL;
-	if (v->lenient)
-		in->opts.warn_rules = (1u << CHAIN_RULE_CNT) - 1;
-	return ERR_OK;
+	return verify_read_rules(v, &in->opts.warn_rules, why);
 }
 
 static enum err
@@ -177,7 +194,7 @@ verify_print(const struct cmd *cmd, const struct verify_input *in,
 	for (unsigned i = 0; i < CHAIN_RULE_CNT; i++) {
 		if ((r->warned_rules & (1u << i)) != 0)
 			(void)buf_printf(&out, "  warning rule %s\n",
-					 chain_rule_name((enum chain_rule)i));
+					 chain_rule_names[i]);
 	}
 	if (r->warned_rules != 0)
 		(void)buf_printf(&out, "  warning %s\n", r->warning.text);

@@ -29,6 +29,7 @@ struct issuer {
 	struct pki_bundle *roots;
 	struct wall not_after;
 	unsigned flags;
+	uint32_t warned_rules;
 	char warning[WHY_MAX];
 };
 
@@ -301,6 +302,7 @@ issuer_verify_trial(struct issuer *i, const struct issuer_parts *p,
 					  p->cert_name);
 	}
 	i->not_after = r.earliest_not_after;
+	i->warned_rules = r.warned_rules;
 	if (r.warned_rules != 0)
 		(void)snprintf(i->warning, sizeof(i->warning), "%s",
 			       r.warning.text);
@@ -439,4 +441,10 @@ const char *
 issuer_get_warning(const struct issuer *i)
 {
 	return i->warning;
+}
+
+uint32_t
+issuer_get_warned_rules(const struct issuer *i)
+{
+	return i->warned_rules;
 }

@@ -46,13 +46,15 @@ MUST_USE enum err issuer_open_self(const char *dir,
 /* -- files: a CA that others made, given as bytes. Names are those of Istio:
  * ca-cert.pem ca-key.pem cert-chain.pem root-cert.pem, or, where there is a
  * tls.crt: tls.crt tls.key ca.crt. Other names are passed over. cert-chain.pem
- * may be missing where ca-cert.pem was signed by a root. */
+ * may be missing where ca-cert.pem was signed by a root. warn_rules: rules of
+ * its chain that only warn (pki/chain.h). */
 struct issuer_file {
 	const char *name;
 	struct slice bytes;
 };
 MUST_USE enum err issuer_open_files(const struct issuer_file *files, size_t cnt,
-				    struct slice trust_domain, struct wall now,
+				    struct slice trust_domain,
+				    uint32_t warn_rules, struct wall now,
 				    struct why *why, struct issuer **out);
 void issuer_free(struct issuer *i);
 
@@ -72,6 +74,8 @@ const struct pki_bundle *issuer_get_roots(const struct issuer *i);
 unsigned issuer_get_flags(const struct issuer *i);
 /* For status and log, "" when there is nothing to say. */
 const char *issuer_get_warning(const struct issuer *i);
+/* Rules that its chain breaks and that only warn; bits as in pki/chain.h. */
+uint32_t issuer_get_warned_rules(const struct issuer *i);
 
 /* -- other keys of the signer (the audit key): a PEM file, made when missing.
  */

@@ -89,8 +89,8 @@ issuer_read_key(const struct issuer_file *files, size_t cnt, const char *name,
 
 enum err
 issuer_open_files(const struct issuer_file *files, size_t cnt,
-		  struct slice trust_domain, struct wall now, struct why *why,
-		  struct issuer **out)
+		  struct slice trust_domain, uint32_t warn_rules,
+		  struct wall now, struct why *why, struct issuer **out)
 {
 	const struct issuer_layout *l = &layout_istio;
 	struct cert_list certs = {0}, pool = {0}, roots = {0};
@@ -118,11 +118,7 @@ issuer_open_files(const struct issuer_file *files, size_t cnt,
 			.roots = &roots,
 			.key = key,
 			.trust_domain = trust_domain,
-			/* Others' CAs come with old habits; what peers accept
-			 * is a warning. */
-			.warn_rules = 1u << CHAIN_RULE_KEY_IDS |
-				      1u << CHAIN_RULE_CRITICALITY |
-				      1u << CHAIN_RULE_SERIAL,
+			.warn_rules = warn_rules,
 		},
 		now, why, out);
 out:

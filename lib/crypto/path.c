@@ -11,8 +11,7 @@
  * name it takes the first that
  * looks like the issuer and does not come back when its key does not fit. So
  * where a verification fails and several anchors share a name, each of these is
- * tried alone: operators choose the anchors, so that a peer cannot make this
- * long. */
+ * tried alone, as far as the caller's budget goes. */
 #include "crypto/path.h"
 
 #include <openssl/err.h>
@@ -122,6 +121,7 @@ struct path_try {
 	X509 *leaf;
 	STACK_OF(X509) * rest;
 	struct wall at;
+	unsigned *budget;
 	size_t used;
 	size_t anchor;
 };
@@ -333,9 +333,17 @@ read_result(struct path_try *t, X509_STORE_CTX *ctx, struct why *why)
 static enum err
 try_path(struct path_try *t, STACK_OF(X509) * only, struct why *why)
 {
-	X509_STORE_CTX *ctx = X509_STORE_CTX_new();
+	unsigned cost = 1 + (unsigned)sk_X509_num(t->rest);
+	X509_STORE_CTX *ctx = NULL;
 	enum err ret = ERR_BUG;
 
+	if (*t->budget < cost)
+		return why_set(why, ERR_LIMIT,
+			       "certificate path: %u signatures more than are "
+			       "looked at",
+			       cost - *t->budget);
+	*t->budget -= cost;
+	ctx = X509_STORE_CTX_new();
 	must(ctx != NULL);
 	must(X509_STORE_CTX_init(ctx, t->anchors->store, t->leaf, t->rest) ==
 	     1);
@@ -413,10 +421,10 @@ parse_chain(struct path_try *t, const struct slice *chain, size_t cnt,
 
 enum err
 path_verify(const struct path_anchors *anchors, const struct slice *chain,
-	    size_t cnt, struct wall at, struct why *why, size_t *used_out,
-	    size_t *anchor_out)
+	    size_t cnt, struct wall at, unsigned *budget, struct why *why,
+	    size_t *used_out, size_t *anchor_out)
 {
-	struct path_try t = {.anchors = anchors, .at = at};
+	struct path_try t = {.anchors = anchors, .at = at, .budget = budget};
 	enum err ret;
 
 	*used_out = 0;

@@ -20,11 +20,13 @@ void path_anchors_free(struct path_anchors *a);
  * many of the chain's certificates were used (1 + intermediates): always the
  * first ones, in this order; and anchor_out (may be NULL) the index of the
  * anchor among ders.
+ * *budget: how many signatures may still be looked at; what was spent is taken
+ * from it, in multiples of cnt. Too little left: ERR_LIMIT.
  * ERR_EXPIRED, ERR_NOT_YET_VALID, ERR_UNTRUSTED, ERR_SIGNATURE, ERR_SYNTAX. */
 MUST_USE enum err path_verify(const struct path_anchors *anchors,
 			      const struct slice *chain, size_t cnt,
-			      struct wall at, struct why *why, size_t *used_out,
-			      size_t *anchor_out);
+			      struct wall at, unsigned *budget, struct why *why,
+			      size_t *used_out, size_t *anchor_out);
 
 /* "AWS-LC 5.12.0" */
 const char *crypto_library_version(void);

@@ -4,7 +4,7 @@
  * name. So the candidates are found here, depth first by names and key
  * identifiers, and each is given to the library alone, the shortest first.
  * Peers choose the certificates, so work is bounded: each link looked at and
- * each certificate given to the library counts against one budget. */
+ * each certificate that the library looks at counts against one budget. */
 #include "pki/chain.h"
 
 #include "pki/chain_int.h"
@@ -19,7 +19,7 @@ struct search {
 	size_t cnt;
 	size_t path[CHAIN_CERTS_MAX]; /* indexes, leaf first */
 	size_t path_len;
-	unsigned signatures;
+	unsigned budget; /* signatures that may still be looked at */
 	unsigned paths;
 	bool is_spent;
 	enum err err; /* of the failure to report */
@@ -107,17 +107,15 @@ try_path(struct search *s)
 	struct why why = {0};
 	enum err ret;
 
-	if (s->paths == CHAIN_PATHS_MAX ||
-	    s->signatures + s->path_len > CHAIN_SIGNATURES_MAX) {
+	if (s->paths == CHAIN_PATHS_MAX || s->budget < s->path_len) {
 		s->is_spent = true;
 		return false;
 	}
 	s->paths++;
-	s->signatures += (unsigned)s->path_len;
 	for (size_t i = 0; i < s->path_len; i++)
 		ders[i] = s->ders[s->path[i]];
-	ret = path_verify(s->bundle->anchors, ders, s->path_len, s->at, &why,
-			  &used, &anchor);
+	ret = path_verify(s->bundle->anchors, ders, s->path_len, s->at,
+			  &s->budget, &why, &used, &anchor);
 	if (ret != ERR_OK) {
 		note_failure(s, ret, &why, false);
 		return false;
@@ -170,10 +168,11 @@ find_from(struct search *s)
 		    is_in_path(s, i))
 			continue;
 		is_dead_end = false;
-		if (s->signatures++ == CHAIN_SIGNATURES_MAX) {
+		if (s->budget == 0) {
 			s->is_spent = true;
 			return false;
 		}
+		s->budget--;
 		s->path[s->path_len++] = i;
 		/* At most CHAIN_CERTS_MAX deep. */
 		if (find_from(s))
@@ -198,7 +197,7 @@ report(const struct search *s, struct why *why)
 			       "chain: no good path after %u paths and %u "
 			       "links; certificates of the same name lead "
 			       "nowhere",
-			       s->paths, s->signatures);
+			       s->paths, CHAIN_SIGNATURES_MAX - s->budget);
 	if (s->err != ERR_OK)
 		return why_set(why, s->err, "%s", s->why.text);
 	cert_name_format(c->subject, subject);
@@ -222,6 +221,7 @@ chain_verify(const struct pki_bundle *bundle, const struct slice *chain,
 		.ders = chain,
 		.cnt = cnt,
 		.path_len = 1,
+		.budget = CHAIN_SIGNATURES_MAX,
 		.result = out,
 	};
 	enum err ret;
@@ -238,7 +238,8 @@ chain_verify(const struct pki_bundle *bundle, const struct slice *chain,
 		if (ret != ERR_OK)
 			return why_prefix(why, ret, "certificate %zu", i);
 	}
-	if (find_from(&s))
-		return ERR_OK;
-	return report(&s, why);
+	ret = find_from(&s) ? ERR_OK : report(&s, why);
+	out->paths = s.paths;
+	out->signatures = CHAIN_SIGNATURES_MAX - s.budget;
+	return ret;
 }

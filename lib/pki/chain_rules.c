@@ -2,6 +2,7 @@
  * function each, called for each certificate of a path (chain_int.h). The
  * library has checked signatures, times, CA flags, path lengths, policies and
  * unknown critical extensions before. */
+#include "crypto/roca.h"
 #include "pki/chain_int.h"
 #include "pki/pki_int.h"
 
@@ -86,6 +87,10 @@ rule_key_size(const struct chain_path *p, size_t i, struct why *why)
 			       "an RSA key of %u bits; %d to %d, divisible by "
 			       "8, are allowed",
 			       size.bits, RSA_BITS_MIN, RSA_BITS_MAX);
+	if (roca_has_form(size.modulus))
+		return refuse(why, "an RSA key of the form that a broken "
+				   "generator made (ROCA, CVE-2017-15361): its "
+				   "private key can be computed");
 	return ERR_OK;
 }
 
@@ -229,25 +234,47 @@ rule_serial(const struct chain_path *p, size_t i, struct why *why)
 
 typedef enum err rule_fn(const struct chain_path *p, size_t i, struct why *why);
 
-static const struct {
-	const char *name;
-	rule_fn *check;
-} rules[CHAIN_RULE_CNT] = {
-	[CHAIN_RULE_SIG_ALG] = {"sig-alg", rule_sig_alg},
-	[CHAIN_RULE_KEY_SIZE] = {"key-size", rule_key_size},
-	[CHAIN_RULE_KEY_IDS] = {"key-ids", rule_key_ids},
-	[CHAIN_RULE_CRITICALITY] = {"criticality", rule_criticality},
-	[CHAIN_RULE_LEAF_NOT_CA] = {"leaf-not-ca", rule_leaf_not_ca},
-	[CHAIN_RULE_NAME_CONSTRAINTS] = {"name-constraints",
-					 rule_name_constraints},
-	[CHAIN_RULE_DNS_CHARSET] = {"dns-charset", rule_dns_charset},
-	[CHAIN_RULE_SERIAL] = {"serial", rule_serial},
+static rule_fn *const rules[CHAIN_RULE_CNT] = {
+	[CHAIN_RULE_SIG_ALG] = rule_sig_alg,
+	[CHAIN_RULE_KEY_SIZE] = rule_key_size,
+	[CHAIN_RULE_NAME_CONSTRAINTS] = rule_name_constraints,
+	[CHAIN_RULE_KEY_IDS] = rule_key_ids,
+	[CHAIN_RULE_CRITICALITY] = rule_criticality,
+	[CHAIN_RULE_LEAF_NOT_CA] = rule_leaf_not_ca,
+	[CHAIN_RULE_DNS_CHARSET] = rule_dns_charset,
+	[CHAIN_RULE_SERIAL] = rule_serial,
 };
 
-const char *
-chain_rule_name(enum chain_rule r)
+const char *const chain_rule_names[CHAIN_RULE_CNT + 1] = {
+	[CHAIN_RULE_SIG_ALG] = "sig-alg",
+	[CHAIN_RULE_KEY_SIZE] = "key-size",
+	[CHAIN_RULE_NAME_CONSTRAINTS] = "name-constraints",
+	[CHAIN_RULE_KEY_IDS] = "key-ids",
+	[CHAIN_RULE_CRITICALITY] = "criticality",
+	[CHAIN_RULE_LEAF_NOT_CA] = "leaf-not-ca",
+	[CHAIN_RULE_DNS_CHARSET] = "dns-charset",
+	[CHAIN_RULE_SERIAL] = "serial",
+};
+
+enum err
+chain_rule_add_warn(struct slice name, struct why *why, uint32_t *out)
 {
-	return (unsigned)r < CHAIN_RULE_CNT ? rules[r].name : "none";
+	for (unsigned r = 0; r < CHAIN_RULE_CNT; r++) {
+		if (!slice_is_str(name, chain_rule_names[r]))
+			continue;
+		if ((CHAIN_WARN_ALL & 1U << r) == 0)
+			return why_set(why, ERR_CONFIG,
+				       "the rule %s cannot be a warning: "
+				       "without it anybody may become "
+				       "somebody",
+				       chain_rule_names[r]);
+		*out |= 1U << r;
+		return ERR_OK;
+	}
+	return why_set(why, ERR_CONFIG,
+		       "no rule \"%.*s\"; key-ids, criticality, leaf-not-ca, "
+		       "dns-charset and serial can be warnings",
+		       SLICE_FMT(slice_sub(name, 0, 40)));
 }
 
 static enum err
@@ -259,10 +286,10 @@ run_rule(const struct chain_path *p, unsigned r, struct why *why,
 	enum err ret;
 
 	for (size_t i = 0; i < p->cnt; i++) {
-		ret = rules[r].check(p, i, &said);
+		ret = rules[r](p, i, &said);
 		if (ret == ERR_OK)
 			continue;
-		ret = why_prefix(&said, ret, "rule %s", rules[r].name);
+		ret = why_prefix(&said, ret, "rule %s", chain_rule_names[r]);
 		ret = name_cert(p, i, &said, ret);
 		if (!is_warning)
 			return why_set(why, ret, "%s", said.text);
@@ -387,6 +414,7 @@ chain_rules_check(const struct chain_path *p, struct why *why,
 {
 	enum err ret;
 
+	must((p->opts->warn_rules & ~(uint32_t)CHAIN_WARN_ALL) == 0);
 	for (unsigned r = 0; r < CHAIN_RULE_CNT; r++) {
 		if ((ret = run_rule(p, r, why, result)) != ERR_OK)
 			return ret;

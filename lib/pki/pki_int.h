@@ -88,6 +88,7 @@ void alg_format(struct slice alg_der, char out[128]);
 struct spki_size {
 	enum key_kind kind;
 	unsigned bits;
+	struct slice modulus; /* of RSA */
 };
 MUST_USE enum err spki_get_size(struct slice spki, struct spki_size *out);
 

@@ -19,11 +19,11 @@ size_ec(struct slice params, struct spki_size *out)
 	if (der_read(&params, DER_OID, &curve) != ERR_OK)
 		return; /* explicit parameters */
 	if (slice_is_eq(curve, SLICE_LIT(OID_P256)))
-		*out = (struct spki_size){KEY_EC_P256, 256};
+		*out = (struct spki_size){.kind = KEY_EC_P256, .bits = 256};
 	else if (slice_is_eq(curve, SLICE_LIT(OID_P384)))
-		*out = (struct spki_size){KEY_EC_P384, 384};
+		*out = (struct spki_size){.kind = KEY_EC_P384, .bits = 384};
 	else if (slice_is_eq(curve, SLICE_LIT(OID_P521)))
-		*out = (struct spki_size){KEY_EC_P521, 521};
+		*out = (struct spki_size){.kind = KEY_EC_P521, .bits = 521};
 }
 
 static enum err
@@ -44,7 +44,7 @@ size_rsa(struct slice bits, struct spki_size *out)
 	len = (unsigned)n.len * 8;
 	for (uint8_t top = n.p[0]; (top & 0x80) == 0; top = (uint8_t)(top << 1))
 		len--;
-	*out = (struct spki_size){KEY_RSA, len};
+	*out = (struct spki_size){KEY_RSA, len, n};
 	return ERR_OK;
 }
 
@@ -64,6 +64,6 @@ spki_get_size(struct slice spki, struct spki_size *out)
 	if (slice_is_eq(oid, SLICE_LIT(OID_EC)))
 		size_ec(alg, out);
 	else if (slice_is_eq(oid, SLICE_LIT(OID_ED25519)))
-		*out = (struct spki_size){KEY_ED25519, 256};
+		*out = (struct spki_size){.kind = KEY_ED25519, .bits = 256};
 	return ERR_OK;
 }

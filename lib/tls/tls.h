@@ -37,6 +37,12 @@ struct tls_trust;
 struct tls_trust *tls_trust_new(struct pki_bundle *bundle, size_t cache_max);
 struct tls_trust *tls_trust_ref(struct tls_trust *t);
 void tls_trust_unref(struct tls_trust *t);
+/* Before it is used: rules of chains that only warn (pki/chain.h), for peers
+ * whose certificates others made. on_warning, once for each chain that is
+ * verified anew and breaks one. */
+typedef void tls_warning_cb(void *arg, const struct chain_result *result);
+void tls_trust_set_warn_rules(struct tls_trust *t, uint32_t rules,
+			      tls_warning_cb *on_warning, void *arg);
 void tls_trust_get_counts(const struct tls_trust *t, uint64_t *hits_out,
 			  uint64_t *misses_out);
 

@@ -39,6 +39,9 @@ struct tls_trust {
 	size_t ways;
 	size_t sets;
 	uint64_t clock; /* counts uses */
+	uint32_t warn_rules;
+	tls_warning_cb *on_warning;
+	void *warning_arg;
 	uint64_t hits, misses;
 };
 
@@ -64,6 +67,15 @@ tls_trust_ref(struct tls_trust *t)
 	if (t != NULL)
 		t->refs++;
 	return t;
+}
+
+void
+tls_trust_set_warn_rules(struct tls_trust *t, uint32_t rules,
+			 tls_warning_cb *on_warning, void *arg)
+{
+	t->warn_rules = rules;
+	t->on_warning = on_warning;
+	t->warning_arg = arg;
 }
 
 static void
@@ -221,7 +233,9 @@ trust_verify_anew(struct tls_trust *t, const struct tls_question *q,
 		  const uint8_t leaf_sha256[HASH_SHA256_LEN], struct why *why,
 		  struct chain_result *result, struct tls_verified **out)
 {
-	struct chain_opts opts = {.purpose = q->purpose, .spiffe = q->spiffe};
+	struct chain_opts opts = {.purpose = q->purpose,
+				  .spiffe = q->spiffe,
+				  .warn_rules = t->warn_rules};
 	struct cert leaf;
 	enum err e;
 
@@ -229,6 +243,8 @@ trust_verify_anew(struct tls_trust *t, const struct tls_question *q,
 			 result);
 	if (e != ERR_OK)
 		return e;
+	if (result->warned_rules != 0)
+		t->on_warning(t->warning_arg, result);
 	if ((e = cert_parse(q->chain[0], why, &leaf)) != ERR_OK)
 		return e;
 	*out = trust_verified_new(t, &leaf, leaf_sha256);

@@ -12,16 +12,20 @@ SERVING_NAME = "istiod.istio-system.svc"
 
 
 class FakeCA:
-    """Istio's CA API over TLS. answer(self, request, context): the list of
+    """Istio's CA API over TLS; serving: a CA that made its certificate, by
+    default the root that it signs with. answer(self, request, context): the list of
     PEM texts, or whatever it does to the context. What came is kept in
     self.requests: (request, headers)."""
 
-    def __init__(self, folder, answer=None, client_roots=None, port=0):
-        self.root = pki.TestCA("fake root")
+    def __init__(self, folder, answer=None, client_roots=None, port=0,
+                 serving=None):
+        self.root = serving.root() if serving else pki.TestCA("fake root")
         self.answer = answer or FakeCA.good
         self.requests, self.auth = [], []
         key = pki.new_key()
-        cert = self.root.issue(key, dns=[SERVING_NAME])
+        serving = serving or self.root
+        chain = pki.cert_pem(serving.issue(key, dns=[SERVING_NAME])) + \
+            serving.chain_pem()
         method = grpc.unary_unary_rpc_method_handler(
             self._handle,
             request_deserializer=rpc.message(
@@ -35,7 +39,7 @@ class FakeCA:
                 "istio.v1.auth.IstioCertificateService",
                 {"CreateCertificate": method}),))
         credentials = grpc.ssl_server_credentials(
-            [(pki.key_pem(key).encode(), pki.cert_pem(cert).encode())],
+            [(pki.key_pem(key).encode(), chain.encode())],
             client_roots and client_roots.encode(),
             require_client_auth=client_roots is not None)
         self.port = self.server.add_secure_port(f"127.0.0.1:{port}",

@@ -23,6 +23,7 @@ static const struct wall t0 = {INT64_C(1795000000000)};
 struct fixture {
 	char dir[64];
 	struct issuer *i;
+	uint32_t warn_rules; /* of plugged-in sets */
 	struct why why;
 };
 
@@ -346,6 +347,11 @@ static const struct patch pathlen_1 = {
 	{(const uint8_t *)"\x30\x06\x01\x01\xff\x02\x01\x00", 8},
 	{(const uint8_t *)"\x30\x06\x01\x01\xff\x02\x01\x01", 8}};
 
+static const struct patch no_aki = {
+	/* another OID */
+	{(const uint8_t *)"\x06\x03\x55\x1d\x23", 5},
+	{(const uint8_t *)"\x06\x03\x55\x1d\x63", 5}};
+
 static void
 patch_bytes(struct buf *b, const struct patch *p)
 {
@@ -484,8 +490,8 @@ open_set(struct fixture *f, const struct set *s)
 	issuer_free(f->i);
 	f->why.text[0] = '\0';
 	return issuer_open_files(files, COUNT_OF(files),
-				 SLICE_LIT("cluster.local"), t0, &f->why,
-				 &f->i);
+				 SLICE_LIT("cluster.local"), f->warn_rules, t0,
+				 &f->why, &f->i);
 }
 
 /* root -> middle -> issuing, good in every way. */
@@ -572,13 +578,13 @@ the_layout_of_a_tls_secret_is_taken_too(void **state)
 
 		assert_int_equal(issuer_open_files(files, 3,
 						   SLICE_LIT("cluster.local"),
-						   t0, &f->why, &f->i),
+						   0, t0, &f->why, &f->i),
 				 ERR_OK);
 		assert_int_equal(issuer_get_chain(f->i, chain), 2);
 		issuer_free(f->i);
 		assert_int_equal(issuer_open_files(files, 2,
 						   SLICE_LIT("cluster.local"),
-						   t0, &f->why, &f->i),
+						   0, t0, &f->why, &f->i),
 				 ERR_NOT_FOUND);
 		assert_says(f, "incomplete signing CA bundle: ca.crt is "
 			       "missing");
@@ -625,6 +631,29 @@ a_ca_without_crl_sign_is_taken_with_a_warning(void **state)
 	free_ca(&root);
 }
 
+static void
+a_broken_rule_refuses_a_set_or_warns_as_configured(void **state)
+{
+	struct fixture *f = *state;
+	struct recipe r[3];
+	struct tree t;
+
+	tree_recipes(r);
+	r[1].patch = &no_aki;
+	r[0].patch = NULL;
+	tree_init_with(&t, &r[0], &r[1], &r[2]);
+	assert_int_equal(open_set(f, &t.set), ERR_REFUSED);
+	assert_says(f, "rule key-ids: no authority key identifier");
+	assert_null(f->i);
+	f->warn_rules = 1U << CHAIN_RULE_SERIAL; /* another one */
+	assert_int_equal(open_set(f, &t.set), ERR_REFUSED);
+	f->warn_rules = 1U << CHAIN_RULE_KEY_IDS;
+	assert_int_equal(open_set(f, &t.set), ERR_OK);
+	assert_int_equal(issuer_get_warned_rules(f->i), f->warn_rules);
+	assert_non_null(strstr(issuer_get_warning(f->i), "rule key-ids"));
+	tree_fini(&t);
+}
+
 /* Each bad set is the good one but for one thing. */
 static void
 a_set_that_is_not_complete_names_what_is_missing(void **state)
@@ -649,7 +678,7 @@ a_set_that_is_not_complete_names_what_is_missing(void **state)
 		files[k].bytes = SLICE_NONE;
 		assert_int_equal(issuer_open_files(files, 4,
 						   SLICE_LIT("cluster.local"),
-						   t0, &f->why, &f->i),
+						   0, t0, &f->why, &f->i),
 				 ERR_NOT_FOUND);
 		(void)snprintf(want, sizeof(want),
 			       "incomplete signing CA bundle: %s is missing",
@@ -858,6 +887,7 @@ main(void)
 		T(the_layout_of_a_tls_secret_is_taken_too),
 		T(a_root_that_signs_itself_needs_no_chain),
 		T(a_ca_without_crl_sign_is_taken_with_a_warning),
+		T(a_broken_rule_refuses_a_set_or_warns_as_configured),
 		T(a_set_that_is_not_complete_names_what_is_missing),
 		T(a_key_of_another_certificate_is_refused),
 		T(a_chain_with_a_hole_or_another_root_is_refused),

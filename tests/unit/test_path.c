@@ -20,7 +20,8 @@ enum {
 	DAY = 86400,
 	NOW = 1800000000,
 	KEY_CNT = 4,
-	CHAIN_MAX = 40
+	CHAIN_MAX = 40,
+	BUDGET = 300
 };
 
 /* What a certificate of a case says. */
@@ -224,6 +225,7 @@ run(struct world *world, const struct spec *anchors, size_t anchor_cnt,
 	struct slice a_der[CHAIN_MAX] = {0};
 	struct slice c_der[CHAIN_MAX] = {0};
 	struct path_anchors *a = NULL;
+	unsigned budget = BUDGET;
 	struct outcome o = {0};
 
 	for (size_t i = 0; i < anchor_cnt; i++) {
@@ -235,8 +237,8 @@ run(struct world *world, const struct spec *anchors, size_t anchor_cnt,
 		c_der[i] = buf_get(&c_buf[i]);
 	}
 	assert_int_equal(path_anchors_new(a_der, anchor_cnt, NULL, &a), ERR_OK);
-	o.e = path_verify(a, c_der, chain_cnt, wall_of_sec(NOW), &o.why,
-			  &o.used, &o.anchor);
+	o.e = path_verify(a, c_der, chain_cnt, wall_of_sec(NOW), &budget,
+			  &o.why, &o.used, &o.anchor);
 	path_anchors_free(a);
 	for (size_t i = 0; i < anchor_cnt; i++)
 		buf_fini(&a_buf[i]);
@@ -435,12 +437,55 @@ anchors_of_one_name_are_each_tried(void **state)
 	expect(run(*state, anchors, 3, bad, 1), ERR_SIGNATURE, "depth 0");
 }
 
+/* Two certificates, and an anchor of each of three names: once with all of
+ * them, once with each alone. */
+static void
+the_budget_bounds_the_anchors_that_are_tried(void **state)
+{
+	const struct spec anchors[] = {CA("root", "root", 2, 2),
+				       CA("root", "root", 3, 3),
+				       CA("root", "root", 1, 1)};
+	struct path_anchors *a = NULL;
+	struct slice ders[3], chain[2];
+	struct buf bufs[5];
+	const struct spec bad[] = {LEAF("a", 2), CA("a", "root", 2, 0)};
+	unsigned budget = BUDGET;
+	struct why why = {0};
+	size_t used;
+
+	for (size_t i = 0; i < 3; i++) {
+		make_cert(*state, &anchors[i], &bufs[i]);
+		ders[i] = buf_get(&bufs[i]);
+	}
+	for (size_t i = 0; i < 2; i++) {
+		make_cert(*state, &bad[i], &bufs[3 + i]);
+		chain[i] = buf_get(&bufs[3 + i]);
+	}
+	assert_int_equal(path_anchors_new(ders, 3, &why, &a), ERR_OK);
+	assert_int_equal(path_verify(a, chain, 2, wall_of_sec(NOW), &budget,
+				     &why, &used, NULL),
+			 ERR_SIGNATURE);
+	assert_int_equal(budget, BUDGET - 8);
+	budget = 3;
+	assert_int_equal(path_verify(a, chain, 2, wall_of_sec(NOW), &budget,
+				     &why, &used, NULL),
+			 ERR_SIGNATURE);
+	assert_int_equal(budget, 1);
+	assert_int_equal(path_verify(a, chain, 2, wall_of_sec(NOW), &budget,
+				     &why, &used, NULL),
+			 ERR_LIMIT);
+	path_anchors_free(a);
+	for (size_t i = 0; i < COUNT_OF(bufs); i++)
+		buf_fini(&bufs[i]);
+}
+
 static void
 empty_long_and_malformed_chains_are_refused(void **state)
 {
 	const struct spec root = CA("root", "root", 1, 1);
 	struct path_anchors *a = NULL;
 	struct slice chain[33];
+	unsigned budget = BUDGET;
 	struct why why = {0};
 	struct buf der;
 	size_t used = 0;
@@ -448,20 +493,20 @@ empty_long_and_malformed_chains_are_refused(void **state)
 	make_cert(*state, &root, &der);
 	chain[0] = buf_get(&der);
 	assert_int_equal(path_anchors_new(chain, 1, &why, &a), ERR_OK);
-	assert_int_equal(
-		path_verify(a, chain, 0, wall_of_sec(NOW), &why, &used, NULL),
-		ERR_SYNTAX);
+	assert_int_equal(path_verify(a, chain, 0, wall_of_sec(NOW), &budget,
+				     &why, &used, NULL),
+			 ERR_SYNTAX);
 	for (size_t i = 0; i < COUNT_OF(chain); i++)
 		chain[i] = chain[0];
-	assert_int_equal(
-		path_verify(a, chain, 33, wall_of_sec(NOW), &why, &used, NULL),
-		ERR_LIMIT);
+	assert_int_equal(path_verify(a, chain, 33, wall_of_sec(NOW), &budget,
+				     &why, &used, NULL),
+			 ERR_LIMIT);
 	(void)buf_put_u8(&der, 0);
 	chain[1] = buf_get(&der);
 	chain[0] = slice_sub(chain[1], 0, chain[1].len - 1);
-	assert_int_equal(
-		path_verify(a, chain, 2, wall_of_sec(NOW), &why, &used, NULL),
-		ERR_SYNTAX);
+	assert_int_equal(path_verify(a, chain, 2, wall_of_sec(NOW), &budget,
+				     &why, &used, NULL),
+			 ERR_SYNTAX);
 	assert_non_null(strstr(why.text, "depth 1"));
 	path_anchors_free(a);
 	assert_int_equal(path_anchors_new(chain, 2, &why, &a), ERR_SYNTAX);
@@ -497,6 +542,7 @@ main(void)
 		cmocka_unit_test(
 			critical_extensions_that_nobody_knows_are_refused),
 		cmocka_unit_test(anchors_of_one_name_are_each_tried),
+		cmocka_unit_test(the_budget_bounds_the_anchors_that_are_tried),
 		cmocka_unit_test(empty_long_and_malformed_chains_are_refused),
 		cmocka_unit_test(the_library_says_its_version),
 	};
