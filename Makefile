@@ -97,7 +97,7 @@ UNIT := $(UNIT_C:tests/unit/%.c=$(B)/tests/%)
 FUZZ_C := $(wildcard tests/fuzz/fuzz_*.c)
 FUZZ_SHORT := $(FUZZ_C:tests/fuzz/%.c=$(B)/fuzz/%)
 
-.PHONY: all demo test unit flow fuzz-short fuzz peers bench check format \
+.PHONY: all demo soak test unit flow fuzz-short fuzz peers bench check format \
 	install clean help deps fuzz-bins
 .DELETE_ON_ERROR:
 .SECONDARY:
@@ -161,6 +161,10 @@ $(B)/libfuzzer/%: tests/fuzz/%.c $(LIB)
 demo: deps ## two Envoys, mutual TLS, rotation under load, in a minute or two
 	@$(MAKE) --no-print-directory all
 	@$(VENV)/bin/python tests/demo/demo.py --build $(B)
+
+soak: deps ## certificates of a few seconds' life for SOAK_SECONDS (1200); memory must be flat
+	@$(MAKE) --no-print-directory all
+	@$(VENV)/bin/python tests/soak/soak.py --build $(B) --seconds $(or $(SOAK_SECONDS),1200)
 
 test: deps ## all tests that need no compiled peers
 	@$(MAKE) --no-print-directory CC=$(CC) SAN=$(SAN) all unit-bins

@@ -25,8 +25,8 @@ import time
 
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent.parent))
 
-from load import Load  # noqa: E402 (the path comes first)
-from support import envoy, net, tokens  # noqa: E402
+from support import envoy, net, tokens  # noqa: E402 (the path comes first)
+from support.load import Load  # noqa: E402
 from support.meshcert import Agent, Authority  # noqa: E402
 from support.process import Failed, Processes, until  # noqa: E402
 
