@@ -270,6 +270,29 @@ agent_on_signal(void *arg, int signum)
 	ev_loop_stop(r->a.loop);
 }
 
+/* What is served stays; what counts with the wall clock counts again. */
+static void
+agent_on_clock(void *arg, int64_t by_ms)
+{
+	struct agent *a = arg;
+	char by[DURATION_TEXT_MAX], now[WALL_TEXT_MAX];
+
+	a->clock.set_cnt++;
+	a->clock.by_ms = by_ms;
+	a->clock.at = wall_now();
+	metric_add(a->metrics, AM_CLOCK_SET, 0, 1);
+	duration_format(by_ms < 0 ? -by_ms : by_ms, by);
+	wall_format(a->clock.at, now);
+	log_warn("clock",
+		 "the clock of this host went %s by %s: it was set%s. It is "
+		 "%s now; certificates are looked at again",
+		 by_ms < 0 ? "back" : "forward", by,
+		 by_ms < 0 ? "" : ", or the host slept", now);
+	if (a->renew != NULL)
+		agent_renew_on_clock(a->renew);
+	agent_files_on_clock(a->files);
+}
+
 static enum err
 agent_open(struct agent_run *r, struct why *why)
 {
@@ -287,6 +310,7 @@ agent_open(struct agent_run *r, struct why *why)
 		if (ret != ERR_OK)
 			return why_set(why, ret, "signals: %s", err_text(ret));
 	}
+	ev_clock_watch(a->loop, agent_on_clock, a, &a->clock.watch);
 	a->secrets = sds_secrets_new(agent_on_resolve, agent_on_release, a);
 	if ((ret = choose_mode(a, why)) != ERR_OK ||
 	    (ret = agent_files_new(a, why, &a->files)) != ERR_OK ||
@@ -309,6 +333,7 @@ agent_close(struct agent_run *r)
 	agent_files_free(a->files);
 	for (size_t i = 0; i < SIGNALS; i++)
 		ev_signal_cancel(&r->signals[i]);
+	ev_clock_cancel(&a->clock.watch);
 	mem_free(a->defaults.chain);
 	mem_free(a->defaults.key);
 	mem_free(a->defaults.root);

@@ -36,8 +36,17 @@ struct agent_default_files {
 	char *root; /* NULL: `ROOTCA` does not come from a file */
 };
 
+/* How often the wall clock of this host was set since the start. */
+struct agent_clock {
+	struct ev_clock *watch;
+	uint64_t set_cnt;
+	int64_t by_ms;  /* the last time; negative: back */
+	struct wall at; /* what it said after it */
+};
+
 struct agent {
 	struct ev_loop *loop;
+	struct agent_clock clock;
 	struct agent_conf conf;
 	enum agent_mode mode;
 	struct agent_default_files defaults;
@@ -69,6 +78,8 @@ void agent_files_free(struct agent_files *f);
  * with every good change; names whose path is NULL are left alone. Not there
  * or not good yet: tried again, the log says why. */
 void agent_files_start_defaults(struct agent_files *f);
+/* The clock was set: what was too early or too late may be right now. */
+void agent_files_on_clock(struct agent_files *f);
 /* A name that the table does not have: true when it is "file-cert:C~K",
  * "file-root:F" or "file-root:system" and allowed; the snapshot goes into the
  * table now or when the files are good. */

@@ -114,32 +114,49 @@ put(struct item *it, struct sds_secret *s)
 	export_expiry(it, s);
 }
 
-/* Something that is over does not replace what is not. */
+static bool
+is_valid_at(const struct sds_secret *s, struct wall now)
+{
+	struct cert leaf;
+
+	return s != NULL &&
+	       cert_parse(sds_secret_get_cert(s, 0), NULL, &leaf) == ERR_OK &&
+	       !wall_is_before(now, leaf.not_before) &&
+	       wall_is_before(now, sds_secret_get_not_after(s));
+}
+
+/* What is not valid does not replace what is; where there is nothing better,
+ * the owner of the files has the last word. */
 static enum err
 check_dates(struct item *it, const struct sds_secret *s, struct why *why)
 {
 	const struct sds_secret *old =
 		sds_secrets_get(it->files->agent->secrets, it->name);
 	const struct wall now = wall_now();
+	const bool is_over = !wall_is_before(now, sds_secret_get_not_after(s));
 	char end[WALL_TEXT_MAX];
 
 	if (it->key == NULL)
 		return ERR_OK;
-	if (wall_is_before(now, sds_secret_get_not_after(s))) {
+	if (is_valid_at(s, now)) {
 		it->said_expired = false;
 		return ERR_OK;
 	}
 	wall_format(sds_secret_get_not_after(s), end);
-	if (old != NULL && wall_is_before(now, sds_secret_get_not_after(old)))
-		return why_set(why, ERR_EXPIRED, "%s expired at %s", it->path,
-			       end);
-	if (!it->said_expired)
+	if (is_valid_at(old, now))
+		return is_over ? why_set(why, ERR_EXPIRED, "%s expired at %s",
+					 it->path, end)
+			       : why_set(why, ERR_NOT_YET_VALID,
+					 "%s is not valid yet: is the clock of "
+					 "this host right?",
+					 it->path);
+	if (is_over && !it->said_expired)
 		log_warn("file certificate is expired",
 			 "name=%s: it ended at %s and is served because there "
 			 "is no "
 			 "other; renew it",
 			 it->name, end);
-	it->said_expired = true;
+	it->said_expired = is_over;
 	return ERR_OK;
 }
 
@@ -509,6 +526,16 @@ agent_files_start_defaults(struct agent_files *f)
 	if (a->defaults.chain != NULL)
 		start_default(f, AGENT_NAME_DEFAULT, a->defaults.chain,
 			      a->defaults.key, NULL);
+}
+
+void
+agent_files_on_clock(struct agent_files *f)
+{
+	for (struct item *it = f->items; it != NULL; it = it->next) {
+		ev_timer_cancel(&it->timer);
+		it->retry_ms = 0;
+		watch_and_read(it);
+	}
 }
 
 bool

@@ -80,6 +80,10 @@ const struct metric agent_metrics[] = {
 			       METRIC_COUNTER, "rule", chain_rule_names,
 			       "Chains taken although they break a rule "
 			       "(chain.warn)."},
+	[AM_CLOCK_SET] = {"meshcert_agent_clock_set_total", METRIC_COUNTER,
+			  NULL, NULL,
+			  "Times that the clock of this host was set by a "
+			  "second or more, or the host slept."},
 	{NULL, METRIC_COUNTER, NULL, NULL, NULL},
 };
 

@@ -42,9 +42,13 @@ plan_renew_ms(const struct plan_renewal *p, struct wall created,
 }
 
 struct wall
-plan_base(struct wall received, struct wall not_before)
+plan_base(struct wall received, struct wall not_before, struct wall not_after,
+	  int64_t asked_ms)
 {
-	return wall_is_before(received, not_before) ? not_before : received;
+	struct wall asked = {not_after.ms - asked_ms};
+
+	return (struct wall){
+		max_of(received.ms, max_of(not_before.ms, asked.ms))};
 }
 
 int64_t

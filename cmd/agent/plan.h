@@ -18,10 +18,14 @@ struct plan_renewal {
 int64_t plan_renew_ms(const struct plan_renewal *p, struct wall created,
 		      struct wall expire, struct wall now, uint64_t random);
 
-/* The time to count a renewal from: that of receipt, or notBefore where the
- * clock here is late. Counted by a late clock, a certificate would seem to live
- * for longer than it does, and be over for its peers before its renewal. */
-struct wall plan_base(struct wall received, struct wall not_before);
+/* The time to count a renewal from: that of receipt, or later where the clock
+ * here is late. Counted by a late clock, a certificate would seem to live for
+ * longer than it does, and be over for its peers before its renewal. A clock is
+ * late when the certificate has not begun, or when it seems to live for longer
+ * than asked_ms, the life that was asked for. (A CA that gives more than that
+ * is asked again as if it had not.) */
+struct wall plan_base(struct wall received, struct wall not_before,
+		      struct wall not_after, int64_t asked_ms);
 
 struct plan_retry {
 	int64_t min_ms;

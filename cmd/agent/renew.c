@@ -49,6 +49,7 @@ struct agent_renew {
 	bool has_certificate;
 	struct sds_secret *own; /* the one in force, for ca.renew_by_cert */
 	struct wall received;
+	struct wall not_before;
 	struct wall not_after;
 	struct wall next;
 	struct mono next_mono;
@@ -59,6 +60,7 @@ struct agent_renew {
 	bool unauthenticated;
 	struct mono unauthenticated_since;
 	struct why error;
+	const char *advice; /* what to do about it; "": nothing special */
 	struct why warning;
 };
 
@@ -67,16 +69,32 @@ static void renew_wait(struct agent_renew *r);
 
 /* ---- waiting ------------------------------------------------------------- */
 
+static bool
+renew_is_due(const struct agent_renew *r)
+{
+	return !wall_is_before(wall_now(), r->next) ||
+	       !mono_is_before(mono_now(), r->next_mono);
+}
+
+/* By the wall clock as it is now; it may have been set since the plan. */
+static struct wall
+renew_find_next(const struct agent_renew *r)
+{
+	struct wall by_mono = wall_now();
+
+	by_mono.ms += (int64_t)mono_diff_ms(r->next_mono, mono_now());
+	return wall_is_before(by_mono, r->next) ? by_mono : r->next;
+}
+
 static void
 renew_on_timer(void *arg)
 {
 	struct agent_renew *r = arg;
 
-	if (wall_is_before(wall_now(), r->next) &&
-	    mono_is_before(mono_now(), r->next_mono))
-		renew_wait(r);
-	else
+	if (renew_is_due(r))
 		renew_ask(r);
+	else
+		renew_wait(r);
 }
 
 static void
@@ -126,34 +144,47 @@ renew_is_hopeless(struct agent_renew *r, enum err e)
 	       (uint64_t)r->a->conf.ca_unauthenticated_ms;
 }
 
+/* What to do about it, where the error's text, from deep below, cannot know. */
+static const char *
+renew_advise(const struct agent_renew *r, enum err e, int64_t left_ms)
+{
+	if (e == ERR_EXPIRED || e == ERR_NOT_YET_VALID)
+		return "compare the clocks of this host and of the CA";
+	if (e == ERR_UNAUTHENTICATED && r->has_certificate && left_ms <= 0)
+		return "an expired certificate proves nothing: put a token "
+		       "into ca.token_file";
+	return "";
+}
+
 static void
 renew_log_failure(const struct agent_renew *r, int64_t left_ms,
 		  int64_t pause_ms)
 {
+	const char *ca = r->a->conf.ca_address;
 	char left[DURATION_TEXT_MAX], pause[DURATION_TEXT_MAX];
+	char *error = mem_printf("%s%s%s", r->error.text,
+				 *r->advice == '\0' ? "" : "; ", r->advice);
 
 	duration_format(pause_ms, pause);
 	if (!r->has_certificate) {
 		log_warn("ca.request",
 			 "no certificate from %s, attempt %u: %s; next attempt "
 			 "in %s",
-			 r->a->conf.ca_address, r->failures, r->error.text,
-			 pause);
+			 ca, r->failures, error, pause);
 	} else if (left_ms > 0) {
 		duration_format(left_ms, left);
 		log_warn("ca.request",
 			 "not renewed by %s, attempt %u: %s; the certificate "
 			 "in force stays for %s, next attempt in %s",
-			 r->a->conf.ca_address, r->failures, r->error.text,
-			 left, pause);
+			 ca, r->failures, error, left, pause);
 	} else {
 		log_error("ca.request",
 			  "not renewed by %s, attempt %u: %s; the certificate "
 			  "HAS EXPIRED and peers refuse it; next attempt in "
 			  "%s",
-			  r->a->conf.ca_address, r->failures, r->error.text,
-			  pause);
+			  ca, r->failures, error, pause);
 	}
+	mem_free(error);
 }
 
 static void
@@ -167,6 +198,7 @@ renew_fail(struct agent_renew *r, enum err e)
 
 	if (r->failures++ == 0)
 		r->failing_since = now;
+	r->advice = renew_advise(r, e, left);
 	metric_add(r->a->metrics, AM_REQUEST_CAUSE, agent_metric_cause(e), 1);
 	metric_add(r->a->metrics, AM_OUTGOING_FAILED, 0, 1);
 	if (renew_is_hopeless(r, e))
@@ -382,8 +414,10 @@ renew_take(struct agent_renew *r, const struct upstream_answer *answer,
 	custody_unref(TAKE(r->key));
 	r->has_certificate = true;
 	r->received = wanted.now;
+	r->not_before = ans.not_before;
 	r->not_after = ans.not_after;
-	base = plan_base(r->received, ans.not_before);
+	base = plan_base(r->received, ans.not_before, r->not_after,
+			 c->cert_ttl_ms);
 	r->failures = 0;
 	r->unauthenticated = false;
 	r->error.text[0] = '\0';
@@ -413,6 +447,7 @@ renew_on_answer(void *arg, enum err e, const char *detail,
 	ev_defer_cancel(&r->make_key);
 	metric_add(r->a->metrics, AM_OUTGOING_LATENCY, 0, ms);
 	metric_observe_ns(r->a->metrics, AM_REQUEST_TIME, 0, ms * 1000000);
+	r->error.text[0] = '\0';
 	if (e != ERR_OK) {
 		why_set(&r->error, e, "%s", detail);
 	} else if ((e = renew_take(r, answer, &r->error)) != ERR_OK) {
@@ -469,6 +504,7 @@ static void
 renew_ask(struct agent_renew *r)
 {
 	struct tls_identity *own = renew_make_own(r);
+	struct why why = {0};
 	enum err ret;
 
 	ev_timer_cancel(&r->timer);
@@ -477,13 +513,27 @@ renew_ask(struct agent_renew *r)
 	metric_add(r->a->metrics, AM_OUTGOING, 0, 1);
 	if (r->failures > 0)
 		metric_add(r->a->metrics, AM_OUTGOING_RETRIES, 0, 1);
-	ret = upstream_start(r->a, own, renew_on_answer, r, &r->error, &r->up);
+	ret = upstream_start(r->a, own, renew_on_answer, r, &why, &r->up);
 	tls_identity_unref(own);
 	if (ret != ERR_OK) {
+		/* Until then the error of the last attempt stands. */
+		r->error = why;
 		renew_fail(r, ret);
 		return;
 	}
 	ev_defer_queue(r->a->loop, &r->make_key, renew_on_make_key, r);
+}
+
+void
+agent_renew_on_clock(struct agent_renew *r)
+{
+	if (r->state == RENEW_ASKING)
+		return;
+	if (r->state == RENEW_PAUSING || renew_is_due(r))
+		renew_ask(r);
+	else
+		metric_set(r->a->metrics, AM_RENEW_TIMESTAMP, 0,
+			   wall_sec(renew_find_next(r)));
 }
 
 void
@@ -510,11 +560,13 @@ agent_renew_get_state(const struct agent_renew *r,
 		.has_certificate = r->has_certificate,
 		.asking = r->state == RENEW_ASKING,
 		.received = r->received,
+		.not_before = r->not_before,
 		.not_after = r->not_after,
-		.next = r->next,
+		.next = renew_find_next(r),
 		.failures = r->failures,
 		.failing_since = r->failing_since,
 		.error = r->failures > 0 ? r->error.text : "",
+		.advice = r->failures > 0 ? r->advice : "",
 		.warning = r->warning.text,
 	};
 }
@@ -525,6 +577,7 @@ agent_renew_new(struct agent *a)
 	struct agent_renew *r = MEM_NEW(struct agent_renew);
 
 	r->a = a;
+	r->advice = "";
 	r->trust_domain_id = mem_printf("spiffe://%s", a->conf.trust_domain);
 	renew_ask(r);
 	return r;

@@ -4,7 +4,8 @@
  *   program, version, pid, started, mode ("ca", "files", "foreign"), ready,
  *   not_ready (why), identity, trust_domain, socket, secrets_locked
  *   ca      address, asking, has_certificate, received, not_after, next,
- *           failures, failing_since, error, warning
+ *           failures, failing_since, error, advice, warning
+ *   clock   now, set (times), set_at, set_by_ms, problem
  *   output  dir, error
  *   secrets, streams   as sds/sds.h has them */
 #include "agent/status.h"
@@ -219,9 +220,43 @@ write_ca(const struct agent *a, struct jsonw *w)
 	if (st.failures > 0) {
 		pair_time(w, "failing_since", st.failing_since);
 		jsonw_pair_str(w, "error", slice_of_str(st.error));
+		if (st.advice[0] != '\0')
+			jsonw_pair_str(w, "advice", slice_of_str(st.advice));
 	}
 	if (st.warning[0] != '\0')
 		jsonw_pair_str(w, "warning", slice_of_str(st.warning));
+	jsonw_object_close(w);
+}
+
+/* How the clock of this host looks from here. A certificate that begins later
+ * is the sign of one that is late: peers with the right time take it. */
+static void
+write_clock(const struct agent *a, struct jsonw *w)
+{
+	struct agent_renew_state st = {0};
+	struct wall now = wall_now();
+	char begins[WALL_TEXT_MAX], text[WALL_TEXT_MAX];
+	char *problem;
+
+	if (a->renew != NULL)
+		agent_renew_get_state(a->renew, &st);
+	jsonw_key(w, "clock");
+	jsonw_object_open(w);
+	pair_time(w, "now", now);
+	jsonw_pair_int(w, "set", (int64_t)a->clock.set_cnt);
+	if (a->clock.set_cnt > 0) {
+		pair_time(w, "set_at", a->clock.at);
+		jsonw_pair_int(w, "set_by_ms", a->clock.by_ms);
+	}
+	if (st.has_certificate && wall_is_before(now, st.not_before)) {
+		wall_format(st.not_before, begins);
+		wall_format(now, text);
+		problem = mem_printf("the certificate begins at %s, it is %s "
+				     "here",
+				     begins, text);
+		jsonw_pair_str(w, "problem", slice_of_str(problem));
+		mem_free(problem);
+	}
 	jsonw_object_close(w);
 }
 
@@ -285,6 +320,7 @@ status_on_status(void *app, const struct http_request *rq,
 	jsonw_object_open(&w);
 	write_head(s->a, &w);
 	write_ca(s->a, &w);
+	write_clock(s->a, &w);
 	write_output(s->a, &w);
 	if (s->a->socket != NULL)
 		sds_status_write_json(agent_socket_get_server(s->a->socket),

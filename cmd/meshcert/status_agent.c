@@ -60,6 +60,7 @@ agent_add_ca(struct status *s, const struct json *root)
 	char *next = agent_dup(json_get(ca, "next"));
 	char *since = agent_dup(json_get(ca, "failing_since"));
 	char *error = agent_dup(json_get(ca, "error"));
+	char *advice = agent_dup(json_get(ca, "advice"));
 	char *warning = agent_dup(json_get(ca, "warning"));
 	bool has = agent_is_true(ca, "has_certificate");
 	int64_t failures = 0;
@@ -76,8 +77,10 @@ agent_add_ca(struct status *s, const struct json *root)
 				  address, after, next);
 	if (ca != NULL && failures > 0)
 		status_add(s, has ? "WARN" : "BAD", "agent", "ca", text, since,
-			   "is the CA reachable, and does it take our token? "
-			   "its log says why it refuses");
+			   *advice != '\0'
+				   ? advice
+				   : "is the CA reachable, and does it take "
+				     "our token? its log says why it refuses");
 	else if (ca != NULL && has)
 		status_add(s, "OK", "agent", "ca", text, "", "");
 	if (ca != NULL && warning[0] != '\0')
@@ -87,8 +90,22 @@ agent_add_ca(struct status *s, const struct json *root)
 	mem_free(next);
 	mem_free(since);
 	mem_free(error);
+	mem_free(advice);
 	mem_free(warning);
 	mem_free(text);
+}
+
+/* A clock that was set once, and is right, is no news. */
+static void
+agent_add_clock(struct status *s, const struct json *root)
+{
+	char *problem = agent_dup(json_get(json_get(root, "clock"), "problem"));
+
+	if (problem[0] != '\0')
+		status_add(s, "WARN", "agent", "clock", problem, "",
+			   "the clock of this host is late, or that of the CA "
+			   "early: set it");
+	mem_free(problem);
 }
 
 static void
@@ -143,6 +160,7 @@ status_read_agent(struct status *s, const struct json *root)
 
 	agent_add_ready(s, root);
 	agent_add_ca(s, root);
+	agent_add_clock(s, root);
 	agent_add_output(s, root);
 	for (size_t i = 0; i < json_count(streams); i++)
 		agent_add_nacks(s, json_at(streams, i));

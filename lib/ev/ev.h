@@ -39,6 +39,18 @@ MUST_USE enum err ev_timer_start(struct ev_loop *loop, uint64_t after_ms,
 				 struct ev_timer **pending);
 void ev_timer_cancel(struct ev_timer **pending);
 
+/* -- the wall clock: tells that it was set, by a second or more, or that the
+ * machine slept (the monotonic clock stands still then). by_ms: how much it
+ * went forward beyond the time that passed; negative: back. The callback comes
+ * when the kernel says so, at the latest when the loop next wakes up for
+ * something; not from inside the start. Timers keep their time: who counts
+ * with the wall clock counts again. */
+struct ev_clock;
+typedef void ev_clock_cb(void *arg, int64_t by_ms);
+void ev_clock_watch(struct ev_loop *loop, ev_clock_cb *cb, void *arg,
+		    struct ev_clock **out);
+void ev_clock_cancel(struct ev_clock **c);
+
 /* -- deferred work: runs once, after all events of this turn of the loop were
  * handled and before it sleeps. Queued twice, it runs once. This is how many
  * small writes become one: mark, then flush here. The struct is embedded in

@@ -141,7 +141,8 @@ a_late_clock_does_not_make_a_life_longer(void **state UNUSED)
 	const struct wall late[] = {{90 * hour}, {64 * hour}, {0}};
 
 	for (size_t i = 0; i < COUNT_OF(late); i++) {
-		const struct wall base = plan_base(late[i], begin);
+		const struct wall base =
+			plan_base(late[i], begin, end, 24 * hour);
 
 		assert_true(plan_renew_ms(&p, late[i], end, late[i], 0) >
 			    12 * hour);
@@ -149,8 +150,25 @@ a_late_clock_does_not_make_a_life_longer(void **state UNUSED)
 				 12 * hour);
 	}
 	/* A clock that is right, or early, is believed. */
-	assert_int_equal(plan_base((struct wall){101 * hour}, begin).ms,
-			 101 * hour);
+	assert_int_equal(
+		plan_base((struct wall){101 * hour}, begin, end, 24 * hour).ms,
+		101 * hour);
+}
+
+/* Within the time that a certificate is backdated its beginning says nothing:
+ * a minute late, four seconds would seem to be a minute and four. */
+static void
+nor_does_it_within_the_time_of_backdating(void **state UNUSED)
+{
+	const struct plan_renewal p = {.ratio_ppm = 500000};
+	const struct wall begin = {100 * hour}, at = {begin.ms + 60000},
+			  end = {begin.ms + 124000};
+	const struct wall base = plan_base(at, begin, end, 4000);
+
+	assert_int_equal(plan_renew_ms(&p, at, end, at, 0), 32000);
+	assert_int_equal(plan_renew_ms(&p, base, end, base, 0), 2000);
+	/* A CA that gives less than was asked for is believed. */
+	assert_int_equal(plan_base(at, begin, end, 24 * hour).ms, at.ms);
 }
 
 int
@@ -166,6 +184,7 @@ main(void)
 			the_floor_holds_but_never_beyond_half_of_what_is_left),
 		cmocka_unit_test(a_life_of_centuries_does_not_overflow),
 		cmocka_unit_test(a_late_clock_does_not_make_a_life_longer),
+		cmocka_unit_test(nor_does_it_within_the_time_of_backdating),
 		cmocka_unit_test(pauses_double_up_to_the_maximum),
 		cmocka_unit_test(at_most_half_of_a_pause_is_random),
 		cmocka_unit_test(
