@@ -353,6 +353,7 @@ agent_run(struct agent_conf *conf)
 
 	r->a.conf = *conf;
 	r->a.started = mono_now();
+	r->a.files_max = os_files_raise();
 	log_init(AGENT_PROGRAM, "");
 	agent_conf_apply_log(conf);
 	secret_process_init();

@@ -51,6 +51,7 @@ struct agent {
 	enum agent_mode mode;
 	struct agent_default_files defaults;
 	struct mono started;
+	size_t files_max; /* descriptors that we may have open */
 	struct sds_secrets *secrets;
 	struct metric_block *metrics;
 	struct agent_renew *renew; /* NULL: no CA is asked */

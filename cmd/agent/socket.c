@@ -19,10 +19,8 @@
 enum {
 	OUT_MAX = 4 << 20,
 	IDLE_MS = 600000, /* without any call, and a place is free again */
-	/* Half of the descriptors that a process commonly has: the rest is for
-	 * the CA, files and the status port, so that no peer of ours can keep
-	 * a renewal from happening. */
-	PEERS_MAX = 512,
+	/* However many descriptors there are: about 200 MB of memory. */
+	PEERS_MAX = SDS_STREAMS_MAX,
 	HEALTH_METHODS = 1,
 	HEALTH_MAX = 1024,
 	METHODS = SDS_METHODS + WORKLOAD_METHODS + HEALTH_METHODS
@@ -44,6 +42,7 @@ struct agent_socket {
 	struct serve_opts opts;
 	struct socket_peer *peers;
 	size_t peer_cnt;
+	size_t peers_max;
 };
 
 /* ---- health -------------------------------------------------------------- */
@@ -138,11 +137,13 @@ socket_on_accept(void *arg, struct ev_stream *stream)
 		ev_stream_close(&stream, 0);
 		return;
 	}
-	if (s->peer_cnt >= PEERS_MAX) {
+	if (s->peer_cnt >= s->peers_max) {
 		log_peer("socket.refused",
-			 "pid=%ld uid=%ld: %d connections are open on %s "
-			 "already: who does not close them?",
-			 (long)cred.pid, (long)cred.uid, PEERS_MAX, s->path);
+			 "pid=%ld uid=%ld: %zu connections are open on %s "
+			 "already: who does not close them? (Half of the limit "
+			 "of open files, %d at most.)",
+			 (long)cred.pid, (long)cred.uid, s->peers_max, s->path,
+			 PEERS_MAX);
 		metric_add(s->a->metrics, AM_PEERS_REFUSED, 0, 1);
 		ev_stream_close(&stream, 0);
 		return;
@@ -236,6 +237,10 @@ agent_socket_new(struct agent *a, const char *path, struct why *why,
 	*out = NULL;
 	s->a = a;
 	s->path = mem_dup_str(path);
+	/* The other half is for the CA, files and the status port, so that no
+	 * peer of ours can keep a renewal from happening. */
+	s->peers_max = a->files_max / 2 < PEERS_MAX ? a->files_max / 2
+						    : PEERS_MAX;
 	s->server = sds_server_new(a->secrets, a);
 	socket_set_opts(s);
 	if ((ret = socket_bind(s, &fd, why)) != ERR_OK)

@@ -31,8 +31,8 @@ enum {
 	SDS_NAMES_MAX = 256,          /* of one stream */
 	/* Of one server, over all its connections: a peer that is let in may
 	 * be broken, and must not fill the memory. */
-	SDS_STREAMS_MAX = 8192,
-	SDS_WATCHES_MAX = 16384,
+	SDS_STREAMS_MAX = 16384,
+	SDS_WATCHES_MAX = 32768,
 	SDS_NAME_BYTES_MAX = 4 << 20
 };
 
