@@ -4,7 +4,7 @@
  *   - start failed: the callback never runs;
  *   - cancelled or closed: the callback never runs;
  *   - otherwise as documented; never from inside the start call.
- * Memory tied to libuv handles is freed by ev after libuv's close callback;
+ * Memory that a callback may still look at is freed by ev when it is over;
  * users never see close callbacks and may free their own objects at once.
  * *_cancel and *_close take the address of the handle, set it NULL, and accept
  * a NULL handle. Nothing here starts threads: no uv_queue_work, no

@@ -1,5 +1,6 @@
 /* ev_addr.c - endpoints: from text, to text, and to the kernel's form. */
 #include <arpa/inet.h>
+#include <fcntl.h>
 #include <net/if.h>
 #include <netinet/tcp.h>
 #include <stdio.h>
@@ -122,6 +123,16 @@ ev_addr_text(const struct ev_addr *a, char out[EV_ADDR_TEXT_MAX])
 	} else {
 		(void)snprintf(out, EV_ADDR_TEXT_MAX, "unknown");
 	}
+}
+
+/* see ev_int.h */
+void
+ev_sock_unblock(int fd)
+{
+	const int flags = fcntl(fd, F_GETFL);
+
+	if (flags >= 0 && (flags & O_NONBLOCK) == 0)
+		(void)fcntl(fd, F_SETFL, flags | O_NONBLOCK);
 }
 
 /* see ev_int.h. Not a TCP socket: nothing happens. A peer that vanished is

@@ -91,6 +91,7 @@ child_signal_start(struct ev_loop *loop)
 	}
 	loop->sigchld->data = loop;
 	must(uv_signal_start(loop->sigchld, child_on_signal, SIGCHLD) == 0);
+	ev_loop_wake_uv(loop);
 	return ERR_OK;
 }
 

@@ -19,29 +19,22 @@ enum {
 };
 
 struct ev_listener {
-	uv_poll_t uv;
+	struct ev_source source; /* first: see listener_on_event */
+	struct ev_garbage garbage;
 	struct ev_loop *loop;
 	ev_accept_cb *cb;
 	void *arg;
 	struct ev_timer *retry;
-	int fd;
+	int budget; /* connections to be taken in one turn */
 	bool closed;
 };
-
-static void
-listener_on_closed(uv_handle_t *h)
-{
-	mem_free(h->data);
-}
-
-static void listener_on_event(uv_poll_t *h, int status, int events);
 
 static void
 listener_resume(void *arg)
 {
 	struct ev_listener *l = arg;
 
-	must(uv_poll_start(&l->uv, UV_READABLE, listener_on_event) == 0);
+	must(ev_source_want(l->loop, &l->source, EPOLLIN) == ERR_OK);
 }
 
 /* Out of descriptors or memory: the connection stays in the kernel's queue,
@@ -49,7 +42,7 @@ listener_resume(void *arg)
 static void
 listener_pause(struct ev_listener *l)
 {
-	(void)uv_poll_stop(&l->uv);
+	must(ev_source_want(l->loop, &l->source, 0) == ERR_OK);
 	if (l->retry != NULL)
 		return;
 	if (ev_timer_start(l->loop, RETRY_MS, listener_resume, l, &l->retry) !=
@@ -65,7 +58,7 @@ listener_accept(struct ev_listener *l)
 	socklen_t len = sizeof(ss);
 	struct ev_addr peer;
 	struct ev_stream *s;
-	int fd = accept4(l->fd, (struct sockaddr *)&ss, &len,
+	int fd = accept4(l->source.fd, (struct sockaddr *)&ss, &len,
 			 SOCK_NONBLOCK | SOCK_CLOEXEC);
 
 	if (fd < 0) {
@@ -86,20 +79,25 @@ listener_accept(struct ev_listener *l)
 	return true;
 }
 
+/* To ask in vain costs as much as to accept. So one at first, more as long as
+ * there are more. */
 static void
-listener_on_event(uv_poll_t *h, int status, int events)
+listener_on_event(struct ev_source *s, uint32_t events)
 {
-	struct ev_listener *l = h->data;
+	struct ev_listener *l = (struct ev_listener *)s;
 
-	(void)events;
-	if (status < 0) {
+	if ((events & EPOLLERR) != 0) {
 		listener_pause(l);
 		return;
 	}
-	for (int i = 0; i < ACCEPTS_PER_TURN && !l->closed; i++) {
-		if (!listener_accept(l))
+	for (int i = 0; i < l->budget && !l->closed; i++) {
+		if (!listener_accept(l)) {
+			l->budget = 1;
 			return;
+		}
 	}
+	if (l->budget < ACCEPTS_PER_TURN)
+		l->budget *= 2;
 }
 
 /* see ev.h */
@@ -110,7 +108,7 @@ ev_listen_fd(struct ev_loop *loop, int fd, ev_accept_cb *cb, void *arg,
 	struct ev_listener *l;
 	int listening = 0;
 	socklen_t len = sizeof(listening);
-	int r;
+	enum err ret;
 
 	*out = NULL;
 	if (getsockopt(fd, SOL_SOCKET, SO_ACCEPTCONN, &listening, &len) != 0)
@@ -120,17 +118,17 @@ ev_listen_fd(struct ev_loop *loop, int fd, ev_accept_cb *cb, void *arg,
 	/* Accepted sockets inherit these. */
 	ev_sock_tune(fd);
 	(void)fcntl(fd, F_SETFD, FD_CLOEXEC);
+	ev_sock_unblock(fd);
 	l = MEM_NEW(struct ev_listener);
 	l->loop = loop;
 	l->cb = cb;
 	l->arg = arg;
-	l->fd = fd;
-	if ((r = uv_poll_init(&loop->uv, &l->uv, fd)) != 0) {
+	l->budget = 1;
+	ev_source_init(&l->source, fd, listener_on_event);
+	if ((ret = ev_source_want(loop, &l->source, EPOLLIN)) != ERR_OK) {
 		mem_free(l);
-		return err_from_errno(-r);
+		return ret;
 	}
-	l->uv.data = l;
-	must(uv_poll_start(&l->uv, UV_READABLE, listener_on_event) == 0);
 	*out = l;
 	return ERR_OK;
 }
@@ -145,8 +143,9 @@ ev_listener_close(struct ev_listener **lp)
 		return;
 	l->closed = true;
 	ev_timer_cancel(&l->retry);
-	uv_close((uv_handle_t *)&l->uv, listener_on_closed);
-	(void)close(l->fd);
+	ev_source_drop(l->loop, &l->source);
+	(void)close(l->source.fd);
+	ev_garbage_put(l->loop, &l->garbage, l);
 }
 
 /* -- making sockets ----------------------------------------------------- */

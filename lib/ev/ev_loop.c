@@ -1,11 +1,18 @@
 /* ev_loop.c - the loop itself, deferred work, timers and signals.
  *
- * Deferred work runs in two places of libuv's turn: right after the events
- * (check), and before the loop blocks (prepare), which catches what timers and
- * code outside of callbacks queued. */
+ * Descriptors wait in an epoll set of our own; libuv, which keeps timers,
+ * signals and file events, is one descriptor in it. It is run when that
+ * descriptor or a timer is due. Its own way of watching a descriptor costs six
+ * system calls for a connection that lives for one request; this one two, and
+ * half of the memory (doc/decisions/0006-epoll-beside-libuv.md).
+ *
+ * Deferred work runs in two places of a turn: before the loop sleeps, which
+ * catches what code outside of callbacks queued, and right after the events. */
 #include "ev/ev.h"
 
+#include <errno.h>
 #include <signal.h>
+#include <unistd.h>
 
 #include "base/mem.h"
 #include "ev/ev_int.h"
@@ -17,28 +24,148 @@ enum {
 	CLOSE_TURNS_MAX = 16
 };
 
-static void
-loop_on_check(uv_check_t *h)
+/* -- descriptors -------------------------------------------------------- */
+
+/* see ev_int.h */
+void
+ev_source_init(struct ev_source *s, int fd,
+	       void (*on_event)(struct ev_source *s, uint32_t events))
 {
-	ev_defer_run(h->data);
+	*s = (struct ev_source){.fd = fd, .on_event = on_event};
+}
+
+/* see ev_int.h */
+enum err
+ev_source_want(struct ev_loop *loop, struct ev_source *s, uint32_t events)
+{
+	struct epoll_event e = {.events = events, .data.ptr = s};
+	int op = EPOLL_CTL_MOD;
+
+	if (events == s->wanted)
+		return ERR_OK;
+	if (s->wanted == 0)
+		op = EPOLL_CTL_ADD;
+	else if (events == 0)
+		op = EPOLL_CTL_DEL;
+	if (epoll_ctl(loop->epoll_fd, op, s->fd, &e) != 0)
+		return err_from_errno(errno);
+	s->wanted = events;
+	return ERR_OK;
+}
+
+/* see ev_int.h */
+void
+ev_source_drop(struct ev_loop *loop, struct ev_source *s)
+{
+	if (s->wanted != 0)
+		(void)epoll_ctl(loop->epoll_fd, EPOLL_CTL_DEL, s->fd, NULL);
+	s->wanted = 0;
+	for (int i = loop->batch_at; i < loop->batch_cnt; i++) {
+		if (loop->batch[i].data.ptr == s)
+			loop->batch[i].data.ptr = NULL;
+	}
 }
 
 static void
-loop_on_idle(uv_idle_t *h)
+loop_handle(struct ev_loop *loop, int cnt)
 {
-	/* Its being active is all: the loop does not block. */
-	(void)h;
+	loop->batch_cnt = cnt;
+	for (loop->batch_at = 0; loop->batch_at < loop->batch_cnt;
+	     loop->batch_at++) {
+		const struct epoll_event *e = &loop->batch[loop->batch_at];
+		struct ev_source *s = e->data.ptr;
+
+		/* Dropped, or less is wanted than when the kernel looked. */
+		if (s != NULL && s->wanted != 0)
+			s->on_event(s, e->events);
+	}
+	loop->batch_at = loop->batch_cnt = 0;
+}
+
+/* -- memory that callbacks may still look at ------------------------------ */
+
+/* see ev_int.h */
+void
+ev_garbage_put(struct ev_loop *loop, struct ev_garbage *g, void *owner)
+{
+	g->owner = owner;
+	g->next = loop->garbage;
+	loop->garbage = g;
 }
 
 static void
-loop_on_prepare(uv_prepare_t *h)
+garbage_free(struct ev_loop *loop)
 {
-	struct ev_loop *loop = h->data;
+	while (loop->garbage != NULL) {
+		void *owner = loop->garbage->owner;
+
+		loop->garbage = loop->garbage->next;
+		mem_free(owner);
+	}
+}
+
+/* -- the loop ----------------------------------------------------------- */
+
+/* see ev_int.h */
+void
+ev_loop_wake_uv(struct ev_loop *loop)
+{
+	loop->uv_due = true;
+}
+
+static void
+loop_on_uv(struct ev_source *s, uint32_t events)
+{
+	(void)events;
+	ev_loop_wake_uv((struct ev_loop *)s);
+}
+
+/* -1: no timer. */
+static int
+loop_timeout(struct ev_loop *loop)
+{
+	if (loop->defer_head != NULL || loop->uv_due || loop->stopped)
+		return 0;
+	uv_update_time(&loop->uv);
+	return uv_backend_timeout(&loop->uv);
+}
+
+/* see ev_int.h */
+void
+ev_loop_turn(struct ev_loop *loop, bool wait)
+{
+	int timeout_ms;
+	int cnt;
 
 	ev_defer_run(loop);
-	/* Something happened in this step already: do not sleep on it. */
-	if (loop->step_waits && loop->ran != loop->step_mark)
-		(void)uv_idle_start(&loop->idle, loop_on_idle);
+	timeout_ms = loop_timeout(loop);
+	cnt = epoll_wait(loop->epoll_fd, loop->batch, EV_BATCH,
+			 wait ? timeout_ms : 0);
+	if (cnt > 0)
+		loop_handle(loop, cnt);
+	/* Timers are due when nothing came in time, or were before. */
+	if (loop->uv_due || timeout_ms == 0 || cnt == 0) {
+		loop->uv_due = false;
+		(void)uv_run(&loop->uv, UV_RUN_NOWAIT);
+	}
+	ev_defer_run(loop);
+	garbage_free(loop);
+}
+
+static enum err
+loop_open(struct ev_loop *loop)
+{
+	int r;
+
+	if ((loop->epoll_fd = epoll_create1(EPOLL_CLOEXEC)) < 0)
+		return err_from_errno(errno);
+	if ((r = uv_loop_init(&loop->uv)) != 0) {
+		(void)close(loop->epoll_fd);
+		return err_from_errno(-r);
+	}
+	ev_source_init(&loop->uv_source, uv_backend_fd(&loop->uv), loop_on_uv);
+	loop->uv_due = true;
+	return ev_source_want(loop, &loop->uv_source, EPOLLIN);
 }
 
 /* see ev.h */
@@ -47,24 +174,17 @@ ev_loop_new(struct ev_loop **out)
 {
 	const struct sigaction ignore = {.sa_handler = SIG_IGN};
 	struct ev_loop *loop;
-	int r;
+	enum err ret;
 
 	*out = NULL;
 	/* A write to a closed socket is an error code, not a signal. */
 	(void)sigaction(SIGPIPE, &ignore, NULL);
 	loop = MEM_NEW(struct ev_loop);
-	if ((r = uv_loop_init(&loop->uv)) != 0) {
-		mem_free(loop);
-		return err_from_errno(-r);
-	}
 	loop->defer_tail = &loop->defer_head;
-	/* These cannot fail: no memory, no descriptor is needed. */
-	must(uv_prepare_init(&loop->uv, &loop->prepare) == 0);
-	must(uv_check_init(&loop->uv, &loop->check) == 0);
-	must(uv_idle_init(&loop->uv, &loop->idle) == 0);
-	loop->prepare.data = loop->check.data = loop->idle.data = loop;
-	must(uv_prepare_start(&loop->prepare, loop_on_prepare) == 0);
-	must(uv_check_start(&loop->check, loop_on_check) == 0);
+	if ((ret = loop_open(loop)) != ERR_OK) {
+		mem_free(loop);
+		return ret;
+	}
 	*out = loop;
 	return ERR_OK;
 }
@@ -79,15 +199,14 @@ ev_loop_free(struct ev_loop *loop)
 	ev_resolve_close_all(loop);
 	ev_child_close_all(loop);
 	ev_timer_spare_close(loop);
-	uv_close((uv_handle_t *)&loop->prepare, NULL);
-	uv_close((uv_handle_t *)&loop->check, NULL);
-	uv_close((uv_handle_t *)&loop->idle, NULL);
 	for (int i = 0; i < CLOSE_TURNS_MAX; i++) {
 		if (uv_run(&loop->uv, UV_RUN_NOWAIT) == 0)
 			break;
 	}
 	/* Fails when the owner left something open: see ev.h. */
 	must(uv_loop_close(&loop->uv) == 0);
+	garbage_free(loop);
+	(void)close(loop->epoll_fd);
 	mem_free(loop);
 }
 
@@ -95,25 +214,27 @@ ev_loop_free(struct ev_loop *loop)
 void
 ev_loop_run(struct ev_loop *loop)
 {
-	/* prepare and check are active always, so it ends by uv_stop only. */
-	(void)uv_run(&loop->uv, UV_RUN_DEFAULT);
+	loop->stopped = false;
+	while (!loop->stopped)
+		ev_loop_turn(loop, true);
 }
 
 /* see ev.h */
 void
 ev_loop_step(struct ev_loop *loop, bool wait)
 {
-	loop->step_waits = wait;
-	loop->step_mark = loop->ran;
-	(void)uv_run(&loop->uv, wait ? UV_RUN_ONCE : UV_RUN_NOWAIT);
-	loop->step_waits = false;
+	const uint64_t ran = loop->ran;
+
+	ev_defer_run(loop);
+	/* Something happened in this step already: do not sleep on it. */
+	ev_loop_turn(loop, wait && loop->ran == ran);
 }
 
 /* see ev.h */
 void
 ev_loop_stop(struct ev_loop *loop)
 {
-	uv_stop(&loop->uv);
+	loop->stopped = true;
 }
 
 /* -- deferred work ------------------------------------------------------ */
@@ -175,10 +296,6 @@ ev_defer_run(struct ev_loop *loop)
 		loop->ran++;
 		cb(arg);
 	}
-	if (loop->defer_head != NULL)
-		(void)uv_idle_start(&loop->idle, loop_on_idle);
-	else
-		(void)uv_idle_stop(&loop->idle);
 }
 
 /* -- timers ------------------------------------------------------------- */
@@ -339,6 +456,7 @@ ev_signal_start(struct ev_loop *loop, int signum, ev_signal_cb *cb, void *arg,
 		uv_close((uv_handle_t *)&s->uv, signal_on_closed);
 		return err_from_errno(-r);
 	}
+	ev_loop_wake_uv(loop);
 	*out = s;
 	return ERR_OK;
 }

@@ -5,41 +5,24 @@
 #include "ev/ev_int.h"
 
 struct ev_poll {
-	uv_poll_t uv;
+	struct ev_source source; /* first: see poll_on_event */
+	struct ev_garbage garbage;
+	struct ev_loop *loop;
 	ev_poll_cb *cb;
 	void *arg;
-	int events;
 };
 
+/* The owner learns of an error by its own read or write, and there may be
+ * bytes left to read first: so it comes as what is waited for. */
 static void
-poll_on_closed(uv_handle_t *h)
+poll_on_event(struct ev_source *s, uint32_t events)
 {
-	mem_free(h->data);
-}
+	struct ev_poll *p = (struct ev_poll *)s;
 
-static void poll_on_event(uv_poll_t *h, int status, int events);
-
-static void
-poll_arm(struct ev_poll *p)
-{
-	if (p->events == 0)
-		(void)uv_poll_stop(&p->uv);
-	else
-		must(uv_poll_start(&p->uv, p->events, poll_on_event) == 0);
-}
-
-static void
-poll_on_event(uv_poll_t *h, int status, int events)
-{
-	struct ev_poll *p = h->data;
-
-	/* On an error libuv stops the handle. The owner learns of the error by
-	 * its own read or write, and there may be bytes left to read first. */
-	if (status < 0) {
-		events = p->events;
-		poll_arm(p);
-	}
-	p->cb(p->arg, (events & UV_READABLE) != 0, (events & UV_WRITABLE) != 0);
+	if ((events & (EPOLLERR | EPOLLHUP)) != 0)
+		events |= s->wanted;
+	events &= s->wanted;
+	p->cb(p->arg, (events & EPOLLIN) != 0, (events & EPOLLOUT) != 0);
 }
 
 /* see ev.h */
@@ -47,18 +30,12 @@ enum err
 ev_poll_start(struct ev_loop *loop, int fd, ev_poll_cb *cb, void *arg,
 	      struct ev_poll **out)
 {
-	struct ev_poll *p;
-	int r;
+	struct ev_poll *p = MEM_NEW(struct ev_poll);
 
-	*out = NULL;
-	p = MEM_NEW(struct ev_poll);
+	p->loop = loop;
 	p->cb = cb;
 	p->arg = arg;
-	if ((r = uv_poll_init(&loop->uv, &p->uv, fd)) != 0) {
-		mem_free(p);
-		return err_from_errno(-r);
-	}
-	p->uv.data = p;
+	ev_source_init(&p->source, fd, poll_on_event);
 	*out = p;
 	return ERR_OK;
 }
@@ -67,21 +44,19 @@ ev_poll_start(struct ev_loop *loop, int fd, ev_poll_cb *cb, void *arg,
 void
 ev_poll_want(struct ev_poll *p, bool readable, bool writable)
 {
-	int events =
-		(readable ? UV_READABLE : 0) | (writable ? UV_WRITABLE : 0);
-
-	if (events == p->events)
-		return;
-	p->events = events;
-	poll_arm(p);
+	must(ev_source_want(p->loop, &p->source,
+			    (readable ? EPOLLIN : 0u) |
+				    (writable ? EPOLLOUT : 0u)) == ERR_OK);
 }
 
 /* see ev.h */
 void
-ev_poll_cancel(struct ev_poll **p)
+ev_poll_cancel(struct ev_poll **pp)
 {
-	struct ev_poll *gone = TAKE(*p);
+	struct ev_poll *p = TAKE(*pp);
 
-	if (gone != NULL)
-		uv_close((uv_handle_t *)&gone->uv, poll_on_closed);
+	if (p == NULL)
+		return;
+	ev_source_drop(p->loop, &p->source);
+	ev_garbage_put(p->loop, &p->garbage, p);
 }

@@ -1,8 +1,8 @@
 /* ev_stream.c - byte streams over connected sockets.
  *
- * Built on readiness (uv_poll) and not on uv_stream: one code for TCP and Unix
- * sockets, 300 bytes for an idle stream, one recv or send for each wake-up,
- * and no write requests to keep alive. All streams of a loop read into one
+ * Built on readiness and not on uv_stream: one code for TCP and Unix sockets,
+ * 200 bytes for an idle stream, one recv or send for each wake-up, and no write
+ * requests to keep alive. All streams of a loop read into one
  * buffer; output that the kernel did not take is the only memory that a
  * stream holds besides.
  *
@@ -33,11 +33,12 @@ enum stream_state {
 	STREAM_OPEN,
 	STREAM_ENDED, /* on_close was called */
 	STREAM_LINGER,
-	STREAM_GONE /* waits for libuv's close callback */
+	STREAM_GONE /* freed at the end of the turn */
 };
 
 struct ev_stream {
-	uv_poll_t uv;
+	struct ev_source source; /* first: see stream_on_event */
+	struct ev_garbage garbage;
 	struct ev_loop *loop;
 	struct ev_stream_cbs cbs;
 	void *arg;
@@ -46,8 +47,6 @@ struct ev_stream {
 	struct ev_timer *linger;
 	struct ev_stream *next; /* in the loop's list of lingering ones */
 	struct ev_addr peer;
-	int fd;
-	int events;
 	enum stream_state state;
 	enum err write_err;
 	bool paused;
@@ -56,14 +55,7 @@ struct ev_stream {
 	bool shut;
 };
 
-static void stream_on_event(uv_poll_t *h, int status, int events);
 static void stream_read(struct ev_stream *s);
-
-static void
-stream_on_closed(uv_handle_t *h)
-{
-	mem_free(h->data);
-}
 
 static void
 stream_destroy(struct ev_stream *s)
@@ -81,39 +73,40 @@ stream_destroy(struct ev_stream *s)
 	ev_defer_cancel(&s->later);
 	ev_timer_cancel(&s->linger);
 	buf_fini(&s->out);
-	uv_close((uv_handle_t *)&s->uv, stream_on_closed);
-	(void)close(s->fd);
-	s->fd = -1;
+	ev_source_drop(s->loop, &s->source);
+	(void)close(s->source.fd);
+	s->source.fd = -1;
+	ev_garbage_put(s->loop, &s->garbage, s);
 }
 
-static int
+static uint32_t
 stream_wanted(const struct ev_stream *s)
 {
-	int events = 0;
+	uint32_t events = 0;
 
 	if (s->broken || s->state == STREAM_ENDED || s->state == STREAM_GONE)
 		return 0;
 	if (s->write_err == ERR_OK && buf_len(&s->out) > 0)
-		events |= UV_WRITABLE;
+		events |= EPOLLOUT;
 	if (s->state == STREAM_OPEN && !s->paused)
-		events |= UV_READABLE;
+		events |= EPOLLIN;
 	if (s->state == STREAM_LINGER && s->shut)
-		events |= UV_READABLE;
+		events |= EPOLLIN;
 	return events;
 }
+
+static void stream_read_later(void *arg);
 
 static void
 stream_arm(struct ev_stream *s)
 {
-	int events = stream_wanted(s);
-
-	if (events == s->events || s->state == STREAM_GONE)
+	if (s->state == STREAM_GONE ||
+	    ev_source_want(s->loop, &s->source, stream_wanted(s)) == ERR_OK)
 		return;
-	s->events = events;
-	if (events == 0)
-		(void)uv_poll_stop(&s->uv);
-	else
-		must(uv_poll_start(&s->uv, events, stream_on_event) == 0);
+	/* The kernel has no memory to watch it: this connection ends. */
+	s->broken = true;
+	s->write_err = ERR_NO_MEMORY;
+	ev_defer_queue(s->loop, &s->later, stream_read_later, s);
 }
 
 static void
@@ -132,14 +125,19 @@ stream_read_later(void *arg)
 
 	if (s->state == STREAM_OPEN && !s->paused)
 		stream_read(s);
+	else if (s->state == STREAM_OPEN && s->write_err != ERR_OK)
+		stream_end(s, s->write_err);
 }
 
+/* Who reads nothing until its output is gone waits in vain when that failed:
+ * it is told, whatever the peer may have sent before. */
 static void
 stream_break(struct ev_stream *s)
 {
 	s->broken = true;
 	stream_arm(s);
-	if (s->state == STREAM_OPEN && !s->paused)
+	if (s->state == STREAM_OPEN &&
+	    (!s->paused || s->write_err != ERR_OK))
 		ev_defer_queue(s->loop, &s->later, stream_read_later, s);
 }
 
@@ -155,7 +153,7 @@ stream_errno(void)
 static bool
 stream_read_once(struct ev_stream *s)
 {
-	ssize_t n = recv(s->fd, s->loop->read_buf, EV_READ_MAX, 0);
+	ssize_t n = recv(s->source.fd, s->loop->read_buf, EV_READ_MAX, 0);
 
 	if (n > 0) {
 		s->cbs.on_read(s->arg, slice_of(s->loop->read_buf, (size_t)n));
@@ -196,7 +194,7 @@ static void
 stream_discard(struct ev_stream *s)
 {
 	for (int i = 0; i < DISCARD_READS_MAX; i++) {
-		ssize_t n = recv(s->fd, s->loop->read_buf, EV_READ_MAX, 0);
+		ssize_t n = recv(s->source.fd, s->loop->read_buf, EV_READ_MAX, 0);
 
 		if (n > 0)
 			continue;
@@ -212,7 +210,7 @@ stream_discard(struct ev_stream *s)
 static void
 stream_shut(struct ev_stream *s)
 {
-	if (s->peer_ended || shutdown(s->fd, SHUT_WR) != 0) {
+	if (s->peer_ended || shutdown(s->source.fd, SHUT_WR) != 0) {
 		stream_destroy(s);
 		return;
 	}
@@ -228,7 +226,7 @@ stream_send(struct ev_stream *s, struct slice bytes)
 	ssize_t n;
 
 	do {
-		n = send(s->fd, bytes.p, bytes.len, MSG_NOSIGNAL);
+		n = send(s->source.fd, bytes.p, bytes.len, MSG_NOSIGNAL);
 	} while (n < 0 && errno == EINTR);
 	if (n >= 0)
 		return (size_t)n;
@@ -260,21 +258,21 @@ stream_flush(struct ev_stream *s)
 }
 
 static void
-stream_on_event(uv_poll_t *h, int status, int events)
+stream_on_event(struct ev_source *source, uint32_t events)
 {
-	struct ev_stream *s = h->data;
+	struct ev_stream *s = (struct ev_stream *)source;
 
-	/* On an error libuv stops the handle. */
-	if (status < 0) {
+	/* Nothing can be sent any more; what has come is read. */
+	if ((events & (EPOLLERR | EPOLLHUP)) != 0) {
 		s->broken = true;
-		s->events = 0;
-		events = UV_READABLE;
+		stream_arm(s);
+		events = EPOLLIN | EPOLLOUT;
 	}
-	if ((events & UV_WRITABLE) != 0 && buf_len(&s->out) > 0)
+	if ((events & EPOLLOUT) != 0 && buf_len(&s->out) > 0)
 		stream_flush(s);
-	if ((events & UV_READABLE) != 0 && s->state == STREAM_OPEN)
+	if ((events & EPOLLIN) != 0 && s->state == STREAM_OPEN)
 		stream_read(s);
-	else if ((events & UV_READABLE) != 0 && s->state == STREAM_LINGER)
+	else if ((events & EPOLLIN) != 0 && s->state == STREAM_LINGER)
 		stream_discard(s);
 }
 
@@ -284,7 +282,6 @@ ev_stream_new(struct ev_loop *loop, int fd, const struct ev_addr *peer,
 	      struct ev_stream **out)
 {
 	struct ev_stream *s;
-	int r;
 
 	*out = NULL;
 	/* The admission point of connections: refuse, do not abort. */
@@ -292,14 +289,8 @@ ev_stream_new(struct ev_loop *loop, int fd, const struct ev_addr *peer,
 		(void)close(fd);
 		return ERR_NO_MEMORY;
 	}
-	if ((r = uv_poll_init(&loop->uv, &s->uv, fd)) != 0) {
-		(void)close(fd);
-		mem_free(s);
-		return err_from_errno(-r);
-	}
-	s->uv.data = s;
+	ev_source_init(&s->source, fd, stream_on_event);
 	s->loop = loop;
-	s->fd = fd;
 	s->peer = *peer;
 	buf_init_secret(&s->out, OUT_MAX_AT_FIRST);
 	*out = s;
@@ -320,6 +311,7 @@ ev_stream_from_fd(struct ev_loop *loop, int fd, struct ev_stream **out)
 	else if (errno == ENOTSOCK || errno == EBADF)
 		return err_from_errno(errno);
 	(void)fcntl(fd, F_SETFD, FD_CLOEXEC);
+	ev_sock_unblock(fd);
 	if (peer.family != AF_UNIX)
 		ev_sock_tune(fd);
 	return ev_stream_new(loop, fd, &peer, out);
@@ -440,7 +432,7 @@ void
 ev_stream_cut_all(struct ev_loop *loop)
 {
 	while (loop_has_output(loop))
-		(void)uv_run(&loop->uv, UV_RUN_ONCE);
+		ev_loop_turn(loop, true);
 	while (loop->lingering != NULL)
 		stream_destroy(loop->lingering);
 }
@@ -471,7 +463,7 @@ ev_stream_get_peer_cred(const struct ev_stream *s, struct ev_peer_cred *out)
 		.pid = 0, .uid = (uid_t)-1, .gid = (gid_t)-1};
 	if (s->peer.family != AF_UNIX)
 		return ERR_UNSUPPORTED;
-	if (getsockopt(s->fd, SOL_SOCKET, SO_PEERCRED, &cred, &len) != 0)
+	if (getsockopt(s->source.fd, SOL_SOCKET, SO_PEERCRED, &cred, &len) != 0)
 		return err_from_errno(errno);
 	*out = (struct ev_peer_cred){cred.pid, cred.uid, cred.gid};
 	return ERR_OK;
@@ -481,5 +473,5 @@ ev_stream_get_peer_cred(const struct ev_stream *s, struct ev_peer_cred *out)
 int
 ev_stream_get_fd(const struct ev_stream *s)
 {
-	return s->fd;
+	return s->source.fd;
 }

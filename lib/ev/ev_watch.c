@@ -85,6 +85,7 @@ watch_one_open(struct ev_watch *w, const char *path, struct watch_one **out)
 		watch_one_close(&one);
 		return err_from_errno(-r);
 	}
+	ev_loop_wake_uv(w->loop);
 	*out = one;
 	return ERR_OK;
 }
