@@ -19,10 +19,12 @@ enum {
 };
 
 struct ev_clock {
-	uv_check_t check;
+	struct ev_clock *next;
+	struct ev_garbage garbage;
+	struct ev_loop *loop;
 	int fd; /* -1: none */
 	struct ev_poll *poll;
-	ev_clock_cb *cb;
+	ev_clock_cb *cb; /* NULL: cancelled */
 	void *arg;
 	int64_t offset_ms; /* wall clock minus monotonic clock */
 };
@@ -34,16 +36,29 @@ clock_get_offset(void)
 }
 
 static void
-clock_on_check(uv_check_t *h)
+clock_look(struct ev_clock *c, int64_t offset)
 {
-	struct ev_clock *c = h->data;
-	int64_t offset = clock_get_offset();
 	int64_t by_ms = offset - c->offset_ms;
 
 	/* Followed in any case: small steps never add up to a setting. */
 	c->offset_ms = offset;
-	if (by_ms >= CLOCK_SET_MIN_MS || by_ms <= -CLOCK_SET_MIN_MS)
+	if (c->cb != NULL &&
+	    (by_ms >= CLOCK_SET_MIN_MS || by_ms <= -CLOCK_SET_MIN_MS))
 		c->cb(c->arg, by_ms);
+}
+
+/* see ev_int.h */
+void
+ev_clock_look_all(struct ev_loop *loop)
+{
+	int64_t offset;
+
+	if (loop->clocks == NULL)
+		return;
+	offset = clock_get_offset();
+	/* One that is cancelled meanwhile stays until the end of the turn. */
+	for (struct ev_clock *c = loop->clocks; c != NULL; c = c->next)
+		clock_look(c, offset);
 }
 
 /* Taking the news lets the timer wait for the next; the check does the rest. */
@@ -89,17 +104,11 @@ ev_clock_watch(struct ev_loop *loop, ev_clock_cb *cb, void *arg,
 	c->cb = cb;
 	c->arg = arg;
 	c->offset_ms = clock_get_offset();
-	must(uv_check_init(&loop->uv, &c->check) == 0);
-	c->check.data = c;
-	must(uv_check_start(&c->check, clock_on_check) == 0);
+	c->loop = loop;
+	c->next = loop->clocks;
+	loop->clocks = c;
 	clock_start_timer(loop, c);
 	*out = c;
-}
-
-static void
-clock_on_closed(uv_handle_t *h)
-{
-	mem_free(h->data);
 }
 
 /* see ev.h */
@@ -107,11 +116,16 @@ void
 ev_clock_cancel(struct ev_clock **c)
 {
 	struct ev_clock *gone = TAKE(*c);
+	struct ev_clock **at;
 
 	if (gone == NULL)
 		return;
+	for (at = &gone->loop->clocks; *at != gone; at = &(*at)->next)
+		;
+	*at = gone->next;
+	gone->cb = NULL;
 	ev_poll_cancel(&gone->poll);
 	if (gone->fd >= 0)
 		(void)close(gone->fd);
-	uv_close((uv_handle_t *)&gone->check, clock_on_closed);
+	ev_garbage_put(gone->loop, &gone->garbage, gone);
 }

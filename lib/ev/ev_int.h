@@ -50,6 +50,7 @@ struct ev_loop {
 	struct ev_child *children;
 	struct ev_stream *lingering;
 	struct ev_resolve *resolves;
+	struct ev_clock *clocks;
 	uint64_t ran; /* timers and deferred work so far */
 	uint8_t read_buf[EV_READ_MAX];
 };
@@ -98,6 +99,8 @@ void ev_loop_turn(struct ev_loop *loop, bool wait);
 /* To be called after something was started in libuv. */
 void ev_loop_wake_uv(struct ev_loop *loop);
 
+/* Once a turn: was the wall clock set meanwhile? */
+void ev_clock_look_all(struct ev_loop *loop);
 void ev_timer_spare_close(struct ev_loop *loop);
 void ev_child_close_all(struct ev_loop *loop);
 void ev_defer_run(struct ev_loop *loop);

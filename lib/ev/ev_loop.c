@@ -141,6 +141,7 @@ ev_loop_turn(struct ev_loop *loop, bool wait)
 	timeout_ms = loop_timeout(loop);
 	cnt = epoll_wait(loop->epoll_fd, loop->batch, EV_BATCH,
 			 wait ? timeout_ms : 0);
+	ev_clock_look_all(loop);
 	if (cnt > 0)
 		loop_handle(loop, cnt);
 	/* Timers are due when nothing came in time, or were before. */

@@ -136,8 +136,7 @@ stream_break(struct ev_stream *s)
 {
 	s->broken = true;
 	stream_arm(s);
-	if (s->state == STREAM_OPEN &&
-	    (!s->paused || s->write_err != ERR_OK))
+	if (s->state == STREAM_OPEN && (!s->paused || s->write_err != ERR_OK))
 		ev_defer_queue(s->loop, &s->later, stream_read_later, s);
 }
 
@@ -194,7 +193,8 @@ static void
 stream_discard(struct ev_stream *s)
 {
 	for (int i = 0; i < DISCARD_READS_MAX; i++) {
-		ssize_t n = recv(s->source.fd, s->loop->read_buf, EV_READ_MAX, 0);
+		ssize_t n =
+			recv(s->source.fd, s->loop->read_buf, EV_READ_MAX, 0);
 
 		if (n > 0)
 			continue;
