@@ -3,6 +3,7 @@
 import collections
 import contextlib
 import os
+import sys
 
 import measure
 from support import istio, rpc, tokens
@@ -102,6 +103,7 @@ def may_fail(kind, seen):
     try:
         yield
     except measure.Failed as why:
+        print(f"{kind}: {why}", file=sys.stderr)
         if kind == "ours":
             seen.failed = str(why)
 
@@ -156,7 +158,7 @@ def fetch(bench):
                         "-pid", agent.process.pid, "-d", f"{FETCH_SECONDS}s",
                         "-c", "4", *more])
                     if done["errors"]:
-                        raise RuntimeError(f"{kind}: {done}")
+                        raise measure.Failed(f"{kind}: {done}")
                     seen.add(kind, name, done["server_cpu_us_per_fetch"])
     seen.report(bench.results, "SDS fetch, open connection: CPU", "us",
                 "open", 15, "SDS fetch, open connection: CPU")

@@ -95,8 +95,7 @@ def run_json_at_once(count, argv, seconds=300, env=None):
     for run in runs:
         out, err = run.communicate(timeout=seconds)
         if run.returncode != 0:
-            raise RuntimeError(f"{words[0]} ended with {run.returncode}:\n"
-                               f"{err}")
+            raise Failed(f"{words[0]} ended with {run.returncode}: {err}")
         rows.append(json.loads(out.splitlines()[-1]))
     return rows
 

@@ -25,8 +25,8 @@ class Results:
             bar, met = f"<= {most:g}", value is not None and value <= most
         elif least is not None:
             bar, met = f">= {least:g}", value is not None and value >= least
-        if value is None and failed is None:
-            met = None
+        if value is None:
+            met = None if failed is None else False
         row = {"name": name, "value": value, "unit": unit, "bar": bar,
                "met": met}
         if reason is not None or failed is not None:
@@ -39,7 +39,7 @@ class Results:
         rounds, the ratio's of each round's ratio. An empty list: not
         measured. most: the bar for ours; of_peer: for the ratio. chart:
         (group, text) in the picture."""
-        missing = None if theirs else f"{peer} not measured"
+        missing = None if theirs else f"{peer} not measured (make peers?)"
         ratio = median([a / b for a, b in zip(ours, theirs) if b])
         self.add(name, median(ours), unit, most=most, failed=failed)
         self.add(f"{name}: {peer}", median(theirs), unit, reason=missing)

@@ -23,7 +23,7 @@ import idle  # noqa: E402
 import issue  # noqa: E402
 import measure  # noqa: E402
 import results  # noqa: E402
-from support.process import Processes  # noqa: E402
+from support import process  # noqa: E402
 
 # What is measured, in this order; and whether the load tools are needed.
 PARTS = {"in-process": (issue.in_process, False),
@@ -85,7 +85,10 @@ class Bench:
         if needs_tools and self.peers["tools"] is None:
             self.results.add(name, None, "", reason=NO_TOOLS)
         else:
-            function(self)
+            try:
+                function(self)
+            except (measure.Failed, process.Failed) as why:
+                self.results.add(name, None, "", failed=str(why))
         print(f"{name}: {time.monotonic() - began:.0f} s", file=sys.stderr)
 
 
@@ -98,7 +101,7 @@ def main():
     given = options.parse_args()
     measure.allow_descriptors()
     with tempfile.TemporaryDirectory(prefix="meshcert-bench-") as folder, \
-            Processes(folder) as procs:
+            process.Processes(folder) as procs:
         # As root, the roles run as users of their own.
         os.chmod(folder, 0o755)
         bench = Bench(given.build.resolve(), pathlib.Path(folder), procs,
