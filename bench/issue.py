@@ -21,10 +21,11 @@ FLIGHTS = (8, 64)
 LIMIT_ROUNDS, LIMIT_CALLS = "15", "200"
 PEAK_SECONDS, LATENCY_SECONDS, LATENCY_MS = 3, 4, 20
 
-# Credentials, text, at most of the limit, at most of Istio's CPU
-LONG_LIVED = (("cert", "client certificate", 1.6, 0.4),
-              ("jwt-cold", "JWT RS256, each token new", 2.0, 0.35),
-              ("jwt-warm", "JWT RS256, tokens seen before", 2.0, 0.35))
+# Credentials, text, connections, at most of the limit, at most of Istio's CPU
+LONG_LIVED = (("cert", "client certificate", 1, 1.6, 0.4),
+              ("cert", "client certificate, 8 connections", 8, None, None),
+              ("jwt-cold", "JWT RS256, each token new", 1, 2.0, 0.35),
+              ("jwt-warm", "JWT RS256, tokens seen before", 1, 2.0, 0.35))
 NEW = (("jwt-cold", "JWT RS256, each token new", 0.35),
        ("cert-cold", "client certificate, each new", 0.45),
        ("cert", "client certificate, seen before", None))
@@ -78,9 +79,8 @@ class Load:
             raise measure.Failed(f"{self.server.name}: {more}: {done}")
         return done
 
-    def cpu_us(self, *more, path=None, warmup="0s"):
-        return self.run("-warmup", warmup, *more,
-                        path=path)["server_cpu_us_per_cert"]
+    def cpu_us(self, *more, path=None):
+        return self.run(*more, path=path)["server_cpu_us_per_cert"]
 
 
 @contextlib.contextmanager
@@ -130,12 +130,11 @@ def limits(bench):
         for name, count in (("busy", os.cpu_count()), ("quiet", 1))}
 
 
-def long_lived_round(bench, loads, flight, path, warmup, seen):
+def long_lived_round(bench, loads, more, path, seen):
     """Both servers in turn, each load between two looks at the limits."""
     before = limits(bench)
     for who, load in loads.items():
-        used = load.cpu_us("-c", flight, "-n", REQUESTS, path=path,
-                           warmup=warmup)
+        used = load.cpu_us(*more, path=path)
         after = limits(bench)
         seen[who].append(used)
         for name in before:
@@ -148,16 +147,16 @@ def long_lived_round(bench, loads, flight, path, warmup, seen):
 def long_lived(bench):
     with servers(bench) as (loads, pool):
         known = pool.write(IDENTITIES)
-        for case, text, of_limit, of_istio in LONG_LIVED:
+        for case, text, connections, of_limit, of_istio in LONG_LIVED:
             for flight in FLIGHTS:
                 seen = collections.defaultdict(list)
+                more = ["-c", flight, "-conns", connections, "-n", REQUESTS,
+                        "-warmup", "1s" if case == "jwt-warm" else "0s"]
                 for _ in range(bench.rounds):
                     path = {"jwt-warm": known, "cert": None}.get(case, case)
                     if path == "jwt-cold":
                         path = pool.write(REQUESTS + USED_UP)
-                    long_lived_round(
-                        bench, loads, flight, path,
-                        "1s" if case == "jwt-warm" else "0s", seen)
+                    long_lived_round(bench, loads, more, path, seen)
                 report_long_lived(bench.results, text, flight, of_limit,
                                   of_istio, seen)
 
@@ -165,7 +164,8 @@ def long_lived(bench):
 def report_long_lived(results, text, flight, of_limit, of_istio, seen):
     name = f"{text}, {flight} in flight"
     results.compare(f"{name}: CPU a certificate", "us", seen["ours"], ISTIO,
-                    seen["istio"], of_peer=of_istio, chart=(GROUP, name))
+                    seen["istio"], of_peer=of_istio,
+                    chart=(GROUP, name) if of_istio else None)
     for key, cores, most in (("busy", "all cores busy", of_limit),
                              ("quiet", "one core busy", None)):
         results.add(f"{name}: limit, {cores}",
@@ -181,7 +181,8 @@ def new_connections(bench):
     with servers(bench) as (loads, pool):
         for case, text, of_istio in NEW:
             seen = collections.defaultdict(list)
-            more = ["-new-conn", "-c", "8", "-n", NEW_REQUESTS]
+            more = ["-new-conn", "-c", "8", "-n", NEW_REQUESTS, "-warmup",
+                    "0s"]
             if case == "cert-cold":
                 more += ["-clients", NEW_REQUESTS + USED_UP]
             for _ in range(bench.rounds):
