@@ -185,7 +185,7 @@ peers: deps ## tests with real peers that must be compiled (cached)
 	@$(MAKE) --no-print-directory all
 	@tests/peer/run --build $(B)
 
-bench: deps ## figures: a table and build/bench/results.json
+bench: deps ## figures beside peers: a table, build/bench/results.json and figures.svg
 	@$(MAKE) --no-print-directory all bench-bins
 	@$(VENV)/bin/python bench/run.py --build $(B)
 
