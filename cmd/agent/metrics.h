@@ -33,7 +33,7 @@ enum agent_metric {
 	AM_OUTPUT_WRITES,
 	AM_OUTPUT_FAILED,
 	AM_CHAIN_WARNINGS, /* label: enum chain_rule */
-	AM_CLOCK_SET, /* the wall clock was set */
+	AM_CLOCK_SET,      /* the wall clock was set */
 	AM_CNT
 };
 

@@ -239,8 +239,8 @@ agent_socket_new(struct agent *a, const char *path, struct why *why,
 	s->path = mem_dup_str(path);
 	/* The other half is for the CA, files and the status port, so that no
 	 * peer of ours can keep a renewal from happening. */
-	s->peers_max = a->files_max / 2 < PEERS_MAX ? a->files_max / 2
-						    : PEERS_MAX;
+	s->peers_max =
+		a->files_max / 2 < PEERS_MAX ? a->files_max / 2 : PEERS_MAX;
 	s->server = sds_server_new(a->secrets, a);
 	socket_set_opts(s);
 	if ((ret = socket_bind(s, &fd, why)) != ERR_OK)
