@@ -35,6 +35,7 @@ struct socket_peer {
 struct agent_socket {
 	struct agent *a;
 	char *path;
+	uid_t own;        /* our user */
 	struct stat made; /* which file is ours */
 	struct ev_listener *listener;
 	struct sds_server *server;
@@ -128,7 +129,7 @@ socket_on_accept(void *arg, struct ev_stream *stream)
 	enum err ret = ev_stream_get_peer_cred(stream, &cred);
 
 	if (ret != ERR_OK || !agent_socket_allows(&s->a->conf.socket_allow,
-						  geteuid(), cred.uid)) {
+						  s->own, cred.uid)) {
 		log_peer("socket.refused",
 			 "pid=%ld uid=%ld may not connect to %s: put the user "
 			 "into socket.allow if it should",
@@ -237,6 +238,7 @@ agent_socket_new(struct agent *a, const char *path, struct why *why,
 	*out = NULL;
 	s->a = a;
 	s->path = mem_dup_str(path);
+	s->own = geteuid();
 	/* The other half is for the CA, files and the status port, so that no
 	 * peer of ours can keep a renewal from happening. */
 	s->peers_max =

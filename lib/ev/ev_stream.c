@@ -47,6 +47,7 @@ struct ev_stream {
 	struct ev_timer *linger;
 	struct ev_stream *next; /* in the loop's list of lingering ones */
 	struct ev_addr peer;
+	struct ev_peer_cred cred; /* pid 0: not known */
 	enum stream_state state;
 	enum err write_err;
 	bool paused;
@@ -276,6 +277,17 @@ stream_on_event(struct ev_source *source, uint32_t events)
 		stream_discard(s);
 }
 
+static struct ev_peer_cred
+stream_ask_cred(int fd)
+{
+	struct ucred c = {.pid = 0};
+	socklen_t len = sizeof(c);
+
+	if (getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &c, &len) != 0)
+		return (struct ev_peer_cred){0, (uid_t)-1, (gid_t)-1};
+	return (struct ev_peer_cred){c.pid, c.uid, c.gid};
+}
+
 /* see ev_int.h */
 enum err
 ev_stream_new(struct ev_loop *loop, int fd, const struct ev_addr *peer,
@@ -292,6 +304,9 @@ ev_stream_new(struct ev_loop *loop, int fd, const struct ev_addr *peer,
 	ev_source_init(&s->source, fd, stream_on_event);
 	s->loop = loop;
 	s->peer = *peer;
+	s->cred = (struct ev_peer_cred){0, (uid_t)-1, (gid_t)-1};
+	if (peer->family == AF_UNIX)
+		s->cred = stream_ask_cred(fd);
 	buf_init_secret(&s->out, OUT_MAX_AT_FIRST);
 	*out = s;
 	return ERR_OK;
@@ -456,17 +471,10 @@ ev_stream_get_peer_text(const struct ev_stream *s, char out[EV_ADDR_TEXT_MAX])
 enum err
 ev_stream_get_peer_cred(const struct ev_stream *s, struct ev_peer_cred *out)
 {
-	struct ucred cred = {.pid = 0};
-	socklen_t len = sizeof(cred);
-
-	*out = (struct ev_peer_cred){
-		.pid = 0, .uid = (uid_t)-1, .gid = (gid_t)-1};
+	*out = s->cred;
 	if (s->peer.family != AF_UNIX)
 		return ERR_UNSUPPORTED;
-	if (getsockopt(s->source.fd, SOL_SOCKET, SO_PEERCRED, &cred, &len) != 0)
-		return err_from_errno(errno);
-	*out = (struct ev_peer_cred){cred.pid, cred.uid, cred.gid};
-	return ERR_OK;
+	return s->cred.pid == 0 ? ERR_IO : ERR_OK;
 }
 
 /* see ev.h */

@@ -20,6 +20,7 @@ struct serve_conn {
 	struct mono deadline_at;
 	struct mono active; /* a call was open then */
 	uint64_t seen;      /* calls, up to then */
+	bool heard;         /* the peer said something */
 	bool announced;     /* on_close is owed */
 };
 
@@ -109,6 +110,7 @@ serve_feed(void *arg, struct slice bytes)
 	if (was_busy || seen != c->seen)
 		c->active = now;
 	c->seen = seen;
+	c->heard = true;
 	return ret;
 }
 
@@ -117,6 +119,10 @@ serve_take(void *arg, struct buf *out, size_t max)
 {
 	struct serve_conn *c = arg;
 
+	/* A client speaks first, without waiting (RFC 9113 3.4): our settings
+	 * go together with the answer to its own. */
+	if (!c->heard)
+		return false;
 	return grpc_server_take_output(c->server, out, max);
 }
 
@@ -257,4 +263,13 @@ void
 serve_conn_wake(struct serve_conn *c)
 {
 	wire_wake(&c->wire);
+}
+
+void
+serve_conn_push(struct serve_conn *c)
+{
+	if (grpc_server_call_count(c->server) == 1)
+		wire_push(&c->wire);
+	else
+		wire_wake(&c->wire);
 }

@@ -49,6 +49,10 @@ void *serve_conn_get_state(const struct serve_conn *c);
  * After grpc_call_send or grpc_call_finish outside of a callback of this
  * connection, this gets the bytes on their way at the end of the turn. */
 void serve_conn_wake(struct serve_conn *c);
+/* The same for who pushes one thing to many connections: those with one call
+ * are written to at once, while what is to be sent and the connection are in
+ * the processor's cache. The connection and its calls may be gone after it. */
+void serve_conn_push(struct serve_conn *c);
 
 /* -- client side: one connection to one server. */
 struct dial_conn;

@@ -137,6 +137,15 @@ wire_wake(struct wire *w)
 		ev_defer_queue(w->loop, &w->turn, on_turn, w);
 }
 
+void
+wire_push(struct wire *w)
+{
+	if (w->gone || w->busy > 0 || w->turn.loop != NULL)
+		wire_wake(w);
+	else
+		on_turn(w);
+}
+
 /* -- input ------------------------------------------------------------- */
 
 static void

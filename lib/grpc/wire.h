@@ -42,8 +42,11 @@ struct wire {
 MUST_USE enum err wire_start(struct wire *w, struct ev_stream *stream,
 			     struct tls_ctx *tls, const char *server_name,
 			     size_t out_max);
-/* Something is to be written, or looked at. */
+/* Something is to be written, or looked at: in this turn of the loop. */
 void wire_wake(struct wire *w);
+/* The same before this returns, unless one of us is on the stack or it is to
+ * come anyhow. on_gone may be called from it. */
+void wire_push(struct wire *w);
 /* on_gone follows, inside this call when nobody of us is on the stack. */
 void wire_end(struct wire *w, enum err e, const char *detail);
 

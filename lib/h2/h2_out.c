@@ -30,6 +30,16 @@ sink_room(const struct h2 *h)
 	return h->sink_max - len;
 }
 
+/* So that it grows once for what is put in parts. */
+static void
+sink_reserve(struct h2 *h, size_t len)
+{
+	uint8_t *p;
+
+	if (len <= sink_room(h))
+		must(buf_reserve(h->sink, len, &p) == ERR_OK);
+}
+
 /* What does not fit waits in the spill: at most the rest of one frame (and
  * what nghttp2 packs into the same call). */
 static void
@@ -249,6 +259,7 @@ on_send_data(nghttp2_session *ng UNUSED, nghttp2_frame *f UNUSED,
 	struct h2 *h = arg;
 	struct h2_stream *s = source->ptr;
 
+	sink_reserve(h, FRAME_HEADER + len);
 	sink_put(h, slice_of(framehd, FRAME_HEADER));
 	sink_put(h, slice_sub(buf_get(&s->out), 0, len));
 	buf_consume(&s->out, len);
@@ -410,6 +421,7 @@ h2_stream_send_parts(struct h2_stream *s, const struct slice *parts, size_t cnt)
 {
 	const size_t max = s->h->limits.stream_out_max;
 	size_t len = 0;
+	uint8_t *p;
 
 	if (!is_open(s) || !s->responded)
 		return ERR_CLOSED;
@@ -424,6 +436,7 @@ h2_stream_send_parts(struct h2_stream *s, const struct slice *parts, size_t cnt)
 		return ERR_BUSY;
 	}
 	s->h->out_len += len;
+	must(buf_reserve(&s->out, len, &p) == ERR_OK);
 	for (size_t i = 0; i < cnt; i++)
 		must(buf_put(&s->out, parts[i]) == ERR_OK);
 	stream_resume(s);

@@ -133,7 +133,6 @@ stream_send(struct sds_stream *st, struct slice first)
 	if (ret != ERR_OK)
 		return ret;
 	st->nonce++;
-	serve_conn_wake(st->conn);
 	return ERR_OK;
 }
 
@@ -178,7 +177,8 @@ send_secret(struct sds_sub *sub, struct sds_secret *s)
 	return ERR_OK;
 }
 
-/* s NULL: there is none. */
+/* s NULL: there is none. Outside of a callback of the connection, all of it may
+ * be gone after this. */
 static void
 sub_say(struct sds_sub *sub, struct sds_secret *s)
 {
@@ -193,13 +193,15 @@ sub_say(struct sds_sub *sub, struct sds_secret *s)
 		return;
 	}
 	e = s != NULL ? send_secret(sub, s) : send_removed(sub);
-	if (e == ERR_OK)
+	if (e == ERR_OK) {
 		sub->nonce = st->nonce;
-	else if (e == ERR_BUSY)
+		serve_conn_push(st->conn);
+	} else if (e == ERR_BUSY) {
 		sub->pending = true;
-	else if (e != ERR_CLOSED)
+	} else if (e != ERR_CLOSED) {
 		log_error("sds push failed", "node=%s name=%s: %s", node_of(st),
 			  sub->name, err_text(e));
+	}
 }
 
 void

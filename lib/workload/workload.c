@@ -162,14 +162,15 @@ send_state(struct workload_stream *st)
 		sds_secrets_get(st->secrets, NAME_IDENTITY);
 	const struct sds_secret *bundle =
 		sds_secrets_get(st->secrets, NAME_BUNDLE);
+	struct serve_conn *conn = st->conn;
 	struct secret *message = NULL;
 	enum err e;
 
 	st->pending = grpc_call_out_len(st->call) > 0;
 	if (st->pending)
 		return;
-	serve_conn_wake(st->conn);
 	if (identity == NULL || bundle == NULL) {
+		serve_conn_wake(conn);
 		refuse(st->call, GRPC_UNAVAILABLE,
 		       "there is no certificate yet, try again");
 		return;
@@ -189,6 +190,8 @@ send_state(struct workload_stream *st)
 	else
 		memcpy(st->sent_bundle, sds_secret_get_version(bundle),
 		       strlen(sds_secret_get_version(bundle)) + 1);
+	/* st may be gone by now, and more after this. */
+	serve_conn_push(conn);
 }
 
 static void
