@@ -21,6 +21,11 @@ enum {
 	IDLE_MS = 600000, /* without any call, and a place is free again */
 	/* However many descriptors there are: about 200 MB of memory. */
 	PEERS_MAX = SDS_STREAMS_MAX,
+	/* Memory of connections that are gone goes back to the system when as
+	 * many have gone as are left, and at least so many; after a rest,
+	 * because they go in bursts. */
+	TRIM_PEERS = 32,
+	TRIM_REST_MS = 1000,
 	HEALTH_METHODS = 1,
 	HEALTH_MAX = 1024,
 	METHODS = SDS_METHODS + WORKLOAD_METHODS + HEALTH_METHODS
@@ -43,7 +48,9 @@ struct agent_socket {
 	struct serve_opts opts;
 	struct socket_peer *peers;
 	size_t peer_cnt;
+	size_t peer_peak; /* since memory was given back */
 	size_t peers_max;
+	struct ev_timer *trim;
 };
 
 /* ---- health -------------------------------------------------------------- */
@@ -88,6 +95,25 @@ agent_socket_allows(const struct conf_list *allow, uid_t own, uid_t peer)
 }
 
 static void
+socket_on_trim(void *arg)
+{
+	struct agent_socket *s = arg;
+
+	os_mem_trim();
+	s->peer_peak = s->peer_cnt;
+}
+
+static void
+socket_plan_trim(struct agent_socket *s)
+{
+	if (s->trim != NULL || s->peer_peak - s->peer_cnt < TRIM_PEERS ||
+	    s->peer_peak - s->peer_cnt < s->peer_cnt)
+		return;
+	must(ev_timer_start(s->a->loop, TRIM_REST_MS, socket_on_trim, s,
+			    &s->trim) == ERR_OK);
+}
+
+static void
 socket_on_close(void *app, struct serve_conn *c, enum err e, const char *detail)
 {
 	const struct agent *a = sds_server_get_app(app);
@@ -104,6 +130,7 @@ socket_on_close(void *app, struct serve_conn *c, enum err e, const char *detail)
 		p->next->prev = p->prev;
 	a->socket->peer_cnt--;
 	mem_free(p);
+	socket_plan_trim(a->socket);
 }
 
 static void
@@ -117,6 +144,8 @@ socket_add_peer(struct agent_socket *s, struct serve_conn *conn)
 		p->next->prev = p;
 	s->peers = p;
 	s->peer_cnt++;
+	if (s->peer_peak < s->peer_cnt)
+		s->peer_peak = s->peer_cnt;
 	serve_conn_set_state(conn, p);
 }
 
@@ -128,8 +157,8 @@ socket_on_accept(void *arg, struct ev_stream *stream)
 	struct serve_conn *conn;
 	enum err ret = ev_stream_get_peer_cred(stream, &cred);
 
-	if (ret != ERR_OK || !agent_socket_allows(&s->a->conf.socket_allow,
-						  s->own, cred.uid)) {
+	if (ret != ERR_OK ||
+	    !agent_socket_allows(&s->a->conf.socket_allow, s->own, cred.uid)) {
 		log_peer("socket.refused",
 			 "pid=%ld uid=%ld may not connect to %s: put the user "
 			 "into socket.allow if it should",
@@ -270,6 +299,7 @@ agent_socket_free(struct agent_socket *s)
 	ev_listener_close(&s->listener);
 	while (s->peers != NULL)
 		serve_conn_drop(s->peers->conn, ERR_CLOSED, "the agent stops");
+	ev_timer_cancel(&s->trim);
 	if (s->made.st_ino != 0 && lstat(s->path, &now) == 0 &&
 	    now.st_ino == s->made.st_ino && now.st_dev == s->made.st_dev)
 		(void)unlink(s->path);

@@ -2,6 +2,8 @@
 what it understood."""
 
 import os
+import pathlib
+import re
 import socket
 import stat
 import subprocess
@@ -244,9 +246,16 @@ def test_the_status_page_is_for_this_host_only(make_agent):
         assert net.get(f"http://127.0.0.1:{port}{path}")[0] == 200
 
 
-def test_connections_are_bounded_and_a_free_place_is_given_again(make_agent):
-    most = 512
-    agent = make_agent().start().await_ready()
+def test_connections_are_bounded_and_a_free_place_is_given_again(folder,
+                                                                 make_agent):
+    files, most = 256, 128
+    agent = make_agent()
+    limited = folder / "limited"
+    limited.write_text(f'#!/bin/sh\nulimit -n {files}\n'
+                       f'exec {agent.binary} "$@"\n')
+    limited.chmod(0o755)
+    agent.binary = limited
+    agent.start().await_ready()
 
     def metric(name):
         text = net.get(agent.status + "/metrics")[1]
@@ -271,6 +280,31 @@ def test_connections_are_bounded_and_a_free_place_is_given_again(make_agent):
           "all ended")
     with agent.channel() as channel:
         assert rpc.fetch_secrets(channel, ["default"])
+
+
+def test_memory_of_connections_that_are_gone_is_given_back(make_agent):
+    agent = make_agent().start().await_ready()
+    rollup = pathlib.Path(f"/proc/{agent.process.pid}/smaps_rollup")
+    hello = (b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n" + b"\0\0\0\4\0\0\0\0\0")
+    try:
+        rollup.read_text()
+    except PermissionError:
+        pytest.skip("only root may look into the memory of others")
+
+    def own_kb():
+        return int(re.search(r"Anonymous: +(\d+)", rollup.read_text())[1])
+
+    before = own_kb()
+    peers = [socket.socket(socket.AF_UNIX) for _ in range(400)]
+    for peer in peers:
+        peer.connect(str(agent.socket))
+        peer.sendall(hello)
+    for peer in peers:
+        assert peer.recv(1)
+    assert own_kb() > before + 2000
+    for peer in peers:
+        peer.close()
+    until(lambda: own_kb() < before + 600, "it was given back")
 
 
 def test_a_mounted_pair_without_roots_stays_and_the_ca_gives_the_roots(

@@ -236,6 +236,64 @@ what_the_peer_sent_before_it_broke_is_still_read(void **state)
 	mem_free(big);
 }
 
+/* It reads nothing until its output is taken, which will never be. */
+static void
+a_paused_stream_learns_that_its_peer_is_gone(void **state)
+{
+	struct fixture *f = *state;
+	uint8_t *big = mem_new(OUT_MAX);
+
+	make_pair(f);
+	assert_int_equal(ev_stream_write(f->a.stream, slice_of(big, OUT_MAX)),
+			 ERR_OK);
+	assert_true(ev_stream_out_len(f->a.stream) > 0);
+	ev_stream_pause(f->a.stream, true);
+	ev_stream_close(&f->b.stream, 0);
+	wait_for(f, f->a.closed);
+	assert_int_equal(f->a.closed, 1);
+	mem_free(big);
+}
+
+/* Both become readable in one turn; whoever is first closes the other. */
+static void
+read_and_close_other(void *arg, struct slice bytes)
+{
+	struct fixture *f = arg;
+
+	assert_int_equal(bytes.len, 4);
+	f->a.total++;
+	ev_stream_close(&f->a.stream, 0);
+	ev_stream_close(&f->b.stream, 0);
+}
+
+static void
+a_stream_closed_in_a_turn_gets_no_event_of_that_turn(void **state)
+{
+	static const struct ev_stream_cbs cbs = {read_and_close_other, NULL,
+						 end_on_close};
+	struct fixture *f = *state;
+	struct ev_stream **const streams[] = {&f->a.stream, &f->b.stream};
+	int far[2];
+
+	for (size_t i = 0; i < COUNT_OF(streams); i++) {
+		int fds[2];
+
+		assert_int_equal(
+			socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, fds),
+			0);
+		far[i] = fds[1];
+		assert_int_equal(ev_stream_from_fd(f->loop, fds[0], streams[i]),
+				 ERR_OK);
+		ev_stream_start(*streams[i], &cbs, f, OUT_MAX);
+		assert_int_equal(write(far[i], "both", 4), 4);
+	}
+	wait_for(f, f->a.total > 0);
+	ev_loop_step(f->loop, false);
+	assert_int_equal(f->a.total, 1);
+	(void)close(far[0]);
+	(void)close(far[1]);
+}
+
 static void
 close_with_linger_sends_what_waits(void **state)
 {
@@ -606,6 +664,8 @@ main(void)
 		CASE(a_slow_reader_gets_all_and_drain_is_told),
 		CASE(a_write_above_the_limit_is_refused_whole),
 		CASE(what_the_peer_sent_before_it_broke_is_still_read),
+		CASE(a_paused_stream_learns_that_its_peer_is_gone),
+		CASE(a_stream_closed_in_a_turn_gets_no_event_of_that_turn),
 		CASE(close_with_linger_sends_what_waits),
 		CASE(linger_is_bounded),
 		CASE(a_stream_may_be_closed_inside_its_read),

@@ -360,6 +360,63 @@ answer_from_outside_of_a_callback_goes_after_a_wake(void **state)
 	assert_string_equal(f->message, "late");
 }
 
+/* One call on the connection: written at once. Two: at the end of the turn. */
+static void
+push_goes_at_once_where_one_call_is_open(void **state)
+{
+	struct fix *f = *state;
+
+	for (unsigned calls = 1; calls <= 2; calls++) {
+		size_t waits;
+
+		f->kept = NULL;
+		if (calls == 1)
+			dial(f);
+		(void)start(f, "/t.T/Keep", 0);
+		while (f->kept == NULL)
+			ev_loop_step(f->loop, true);
+		assert_int_equal(grpc_call_send(f->kept, SLICE_LIT("pushed")),
+				 ERR_OK);
+		serve_conn_push(f->conn);
+		waits = grpc_call_out_len(f->kept);
+		assert_int_equal(waits > 0, calls == 2);
+		f->message_len = 0;
+		while (f->message_len == 0)
+			ev_loop_step(f->loop, true);
+		assert_string_equal(f->message, "pushed");
+	}
+}
+
+/* RFC 9113 3.4: the settings of both go in one write of ours. */
+static void
+server_is_silent_until_the_client_spoke(void **state)
+{
+	static const char hello[] = "PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"
+				    "\0\0\0\4\0\0\0\0\0";
+	struct fix *f = *state;
+	struct ev_stream *stream;
+	uint8_t got[256];
+	int fds[2];
+	ssize_t n;
+
+	assert_int_equal(
+		socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, fds), 0);
+	assert_int_equal(ev_stream_from_fd(f->loop, fds[0], &stream), ERR_OK);
+	on_accept(f, stream);
+	while (f->ready_cnt == 0)
+		ev_loop_step(f->loop, true);
+	assert_int_equal(recv(fds[1], got, sizeof(got), MSG_DONTWAIT), -1);
+	assert_int_equal(write(fds[1], hello, sizeof(hello) - 1),
+			 (ssize_t)sizeof(hello) - 1);
+	while ((n = recv(fds[1], got, sizeof(got), MSG_DONTWAIT)) < 0)
+		ev_loop_step(f->loop, true);
+	/* SETTINGS, and the ACK behind it. */
+	assert_int_equal(got[3], 4);
+	assert_true(n > 9 && got[n - 9 + 3] == 4 && got[n - 9 + 4] == 1);
+	(void)close(fds[1]);
+	wait_server_close(f);
+}
+
 static void
 idle_connection_is_closed_and_a_used_one_is_not(void **state)
 {
@@ -490,6 +547,8 @@ main(void)
 		T(answer_larger_than_all_buffers_comes_whole),
 		T(late_call_ends_with_deadline_exceeded),
 		T(answer_from_outside_of_a_callback_goes_after_a_wake),
+		T(push_goes_at_once_where_one_call_is_open),
+		T(server_is_silent_until_the_client_spoke),
 		T(idle_connection_is_closed_and_a_used_one_is_not),
 		T(shutdown_waits_for_the_calls),
 		T(drop_inside_of_a_callback_ends_call_and_connection_once),
