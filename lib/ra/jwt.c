@@ -21,6 +21,7 @@ enum {
 /* One string holds identity and caller: most are short, the bounds are not. */
 struct ra_token {
 	uint8_t hash[HASH_SHA256_LEN];
+	struct wall found;
 	struct wall expires;
 	uint64_t used; /* 0: free */
 	char *identity;
@@ -92,7 +93,9 @@ ra_tokens_find(struct ra_tokens *t, const uint8_t *hash, struct wall now,
 		if (row->used == 0 ||
 		    memcmp(row->hash, hash, sizeof(row->hash)) != 0)
 			continue;
-		if (!wall_is_before(now, row->expires)) {
+		/* Or the clock went back: perhaps before the token's nbf. */
+		if (!wall_is_before(now, row->expires) ||
+		    wall_is_before(now, row->found)) {
 			ra_token_clear(row);
 			return false;
 		}
@@ -107,8 +110,8 @@ ra_tokens_find(struct ra_tokens *t, const uint8_t *hash, struct wall now,
 }
 
 static void
-ra_tokens_add(struct ra_tokens *t, const uint8_t *hash, struct wall expires,
-	      const struct ra_result *r)
+ra_tokens_add(struct ra_tokens *t, const uint8_t *hash, struct wall found,
+	      struct wall expires, const struct ra_result *r)
 {
 	struct ra_token *set = ra_tokens_get_set(t, hash);
 	struct ra_token *row = &set[0];
@@ -119,6 +122,7 @@ ra_tokens_add(struct ra_tokens *t, const uint8_t *hash, struct wall expires,
 	}
 	ra_token_clear(row);
 	memcpy(row->hash, hash, sizeof(row->hash));
+	row->found = found;
 	row->expires = expires;
 	row->used = ++t->clock;
 	row->identity = mem_dup_str(r->identity);
@@ -313,6 +317,6 @@ ra_jwt(struct ra *ra, const struct ra_input *in, struct why *why,
 	ra->tokens->misses++;
 	ret = ra_jwt_verify(ra, in, token, why, out, &expires);
 	if (ret == ERR_OK)
-		ra_tokens_add(ra->tokens, hash, expires, out);
+		ra_tokens_add(ra->tokens, hash, in->now, expires, out);
 	return ret;
 }

@@ -356,9 +356,33 @@ a_good_token_is_remembered_until_it_ends_or_keys_change(void **state)
 	assert_int_equal(
 		ask_at(ra, buf_get(&b), NULL, now_sec + 3600, &why, &who),
 		ERR_UNAUTHENTICATED);
+	assert_is(ra, buf_get(&b), NULL, RA_JWT, CART);
 	ra_set_jwks(ra, 0, other);
 	assert_nobody(ra, buf_get(&b), NULL, "jwt: ");
 	jwks_unref(other);
+	buf_fini(&b);
+	ra_free(ra);
+}
+
+static void
+what_is_remembered_does_not_count_before_it_was_found(void **state)
+{
+	struct ra *ra = make_ra(usual);
+	struct ra_result who;
+	struct why why;
+	struct buf b = {0};
+
+	(void)state;
+	assert_is(ra,
+		  bearer(&b, "k1", ISSUER,
+			 ",\"nbf\":1799999990,\"sub\":\"" SUB "\""),
+		  NULL, RA_JWT, CART);
+	/* The clock goes back. */
+	assert_int_equal(
+		ask_at(ra, buf_get(&b), NULL, now_sec - 3600, &why, &who),
+		ERR_UNAUTHENTICATED);
+	assert_non_null(strstr(why.text, "not valid before"));
+	assert_is(ra, buf_get(&b), NULL, RA_JWT, CART);
 	buf_fini(&b);
 	ra_free(ra);
 }
@@ -434,6 +458,8 @@ main(void)
 		cmocka_unit_test(an_unknown_key_names_the_issuer_to_fetch_from),
 		cmocka_unit_test(
 			a_good_token_is_remembered_until_it_ends_or_keys_change),
+		cmocka_unit_test(
+			what_is_remembered_does_not_count_before_it_was_found),
 		cmocka_unit_test(
 			a_join_token_is_known_by_its_form_and_kept_as_a_hash),
 		cmocka_unit_test(two_join_tokens_are_never_the_same),
