@@ -8,6 +8,7 @@
 
 #include "base/conf_int.h"
 #include "base/mem.h"
+#include "base/utf8.h"
 
 /* -- the tree ---------------------------------------------------------- */
 
@@ -273,6 +274,21 @@ conf_parse(const struct conf_key *keys, struct slice text, const char *name,
 	return ret;
 }
 
+/* What no file could say, as libyaml would refuse it or a reader not see it. */
+static bool
+conf_is_text(struct slice s)
+{
+	uint32_t cp;
+	size_t len;
+
+	for (; s.len > 0; s = slice_sub(s, len, s.len)) {
+		len = utf8_get(s, &cp);
+		if (len == 0 || cp < 0x20 || (cp >= 0x7f && cp < 0xa0))
+			return false;
+	}
+	return true;
+}
+
 enum err
 conf_set(const struct conf_key *keys, void *target, const char *key,
 	 const char *value, struct why *why)
@@ -283,6 +299,9 @@ conf_set(const struct conf_key *keys, void *target, const char *key,
 	if (k == NULL)
 		return conf_fail_unknown(&w, keys, key);
 	w.is_secret = k->secret;
+	if (!conf_is_text(slice_of_str(value)))
+		return conf_fail(&w, "holds control characters, or bytes that "
+				     "are no UTF-8");
 	return conf_put_text(k, conf_get_field(k, target), value, &w);
 }
 

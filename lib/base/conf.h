@@ -61,7 +61,8 @@ struct conf_table {
  * for messages. On failure target holds nothing that must be freed. */
 MUST_USE enum err conf_parse(const struct conf_key *keys, struct slice text,
 			     const char *name, void *target, struct why *why);
-/* One key from text, as from an environment variable or -o key=value. */
+/* One key from text, as from an environment variable or -o key=value: UTF-8
+ * without control characters. */
 MUST_USE enum err conf_set(const struct conf_key *keys, void *target,
 			   const char *key, const char *value, struct why *why);
 void conf_free(const struct conf_key *keys, void *target);

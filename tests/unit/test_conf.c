@@ -204,6 +204,11 @@ one_key_is_set_or_stays_as_it_was(void **state)
 			 ERR_OK);
 	assert_int_equal(s.list.cnt, 2);
 	assert_string_equal(s.list.items[1], "y z");
+	assert_int_equal(conf_set(sample_keys, &s, "list", "x\xff", &why),
+			 ERR_CONFIG);
+	assert_non_null(strstr(why.text, "no UTF-8"));
+	assert_int_equal(conf_set(sample_keys, &s, "list", "x\x1b[2J", &why),
+			 ERR_CONFIG);
 	assert_int_equal(conf_set(sample_keys, &s, "list", "a,b,c,d", &why),
 			 ERR_CONFIG);
 	assert_int_equal(s.list.cnt, 2);
