@@ -75,6 +75,7 @@ view_name(const struct san_name *n, bool with_kind, char out[VIEW_NAME_MAX])
 	}
 	(void)snprintf(out, VIEW_NAME_MAX, "%s%.*s", kind,
 		       SLICE_FMT(slice_sub(n->value, 0, 2048)));
+	why_clean(out); /* names are anybody's bytes */
 	return true;
 }
 
@@ -89,6 +90,7 @@ view_identity(const struct cert *c, char out[CERT_TEXT_MAX])
 	if (c->has_san && c->san.uri_cnt > 0) {
 		(void)snprintf(out, CERT_TEXT_MAX, "%.*s",
 			       SLICE_FMT(c->san.uri));
+		why_clean(out);
 		return;
 	}
 	while (c->has_san && san_next(&cursor, &n)) {

@@ -5,7 +5,7 @@
 #include <stdio.h>
 #include <string.h>
 
-static void
+void
 why_clean(char *text)
 {
 	for (; *text != '\0'; text++) {

@@ -29,6 +29,9 @@ enum err why_set(struct why *why, enum err e, const char *fmt, ...)
 enum err why_prefix(struct why *why, enum err e, const char *fmt, ...)
 	PRINTF_LIKE(3, 4);
 
+/* Control and non-ASCII bytes become '?': for what a terminal is to show. */
+void why_clean(char *text);
+
 /* The text, or the error's own text when nothing was set. */
 const char *why_text(const struct why *why, enum err e);
 
