@@ -10,7 +10,7 @@ import pytest
 from cryptography.hazmat.primitives.asymmetric import ec, rsa
 from cryptography.hazmat.primitives.serialization import load_pem_private_key
 from support import der, net, pki, rpc
-from support.meshcert import record_count, shared_authority
+from support.meshcert import check_books, record_count, shared_authority
 
 CODE = grpc.StatusCode
 ID = b"spiffe://cluster.local/ns/shop/sa/cart"
@@ -174,6 +174,16 @@ KEYS = {
     "Ed448": (lambda: good(spki=der.seq(der.seq(der.oid("1.3.101.113")),
                                         der.bits(bytes(57)))),
               "algorithm 1.3.101.113"),
+    "Ed25519ph, as a key of its own": (
+        lambda: good(spki=der.seq(der.seq(der.oid("1.3.101.114")),
+                                  der.bits(bytes(32)))),
+        "algorithm 1.3.101.114"),
+    "Ed25519ph as the signature algorithm": (
+        lambda: good(alg=der.seq(der.oid("1.3.101.114"))),
+        "signature algorithm 1.3.101.114 is not supported"),
+    "X25519": (lambda: good(spki=der.seq(der.seq(der.oid("1.3.101.110")),
+                                         der.bits(bytes(32)))),
+               "algorithm 1.3.101.110"),
     "an unknown kind of key": (
         lambda: good(spki=der.seq(der.seq(der.oid("1.2.3.4")),
                                   der.bits(bytes(57)))),
@@ -250,6 +260,8 @@ NAMES = {
     "a NUL inside": (ID + b"\x00x", b"the byte 0x00"),
     "a NUL at the end": (ID + b"\x00", b"the byte 0x00"),
     "a line feed": (ID + b"\n", b"(not printable)"),
+    "punycode for IDN": (b"spiffe://xn--clster-3ya.local/ns/shop/sa/cart",
+                         ID),
     "UTF-8 for IDN": ("spiffe://clüster.local/ns/shop/sa/cart".encode(),
                       b"the byte 0xc3"),
     "nothing": (b"", b"is empty"),
@@ -410,7 +422,16 @@ def issued(one):
 
 
 def state(one):
+    """What a bad request must not change."""
     return record_count(one), issued(one)
+
+
+def counted(one):
+    return net.metric(one.metrics(), "citadel_server_csr_count") or 0
+
+
+# Request ids; LATE: what only the authority, behind the front, could refuse.
+REFUSED, LATE = [], []
 
 
 def test_the_hand_made_request_is_good_where_nothing_is_wrong(shared):
@@ -431,10 +452,12 @@ def test_the_hand_made_request_is_good_where_nothing_is_wrong(shared):
                          ids=[row[0] for row in TABLE])
 def test_it_is_refused_with_its_reason_and_changes_nothing(shared, make,
                                                            text):
-    before = state(shared)
+    before, count = state(shared), counted(shared)
     code, details, request = ask(shared, make())
     assert (code, details[:19]) == (CODE.INVALID_ARGUMENT,
                                     "CSR signing error (")
+    assert counted(shared) == count + 1
+    REFUSED.append(request)
     assert text in details
     assert details.isprintable() and len(details) < 1200
     assert state(shared) == before
@@ -473,9 +496,10 @@ def test_what_is_larger_than_a_message_may_be_never_gets_to_a_parser(
 @pytest.mark.parametrize("seconds", [-1, -600, 90 * 86400 + 1])
 def test_a_life_out_of_bounds_is_refused(shared, seconds):
     before = state(shared)
-    code, details, _ = ask(shared, der.pem(good()), seconds=seconds)
+    code, details, request = ask(shared, der.pem(good()), seconds=seconds)
     assert code == CODE.INVALID_ARGUMENT and "TTL" in details
     assert state(shared) == before
+    LATE.append(request)
 
 
 def test_the_key_of_the_ca_itself_is_not_certified(shared):
@@ -484,14 +508,18 @@ def test_the_key_of_the_ca_itself_is_not_certified(shared):
     key = load_pem_private_key(
         (shared.data / "issuer/root-key.pem").read_bytes(), None)
     before = state(shared)
-    code, details, _ = ask(shared, der.pem(der.csr(key)))
+    code, details, request = ask(shared, der.pem(der.csr(key)))
     assert code == CODE.INVALID_ARGUMENT
     assert "the key is that of a CA certificate" in details
     assert state(shared) == before
+    LATE.append(request)
 
 
 def test_after_all_of_that_the_same_processes_serve(shared):
-    assert ask(shared, der.pem(good()))[0] == CODE.OK
+    code, chain, _ = ask(shared, der.pem(good()))
+    assert code == CODE.OK
+    check_books(shared, pki.load_all(chain[0])[0].serial_number, REFUSED,
+                LATE)
     assert all(len(pids) >= 1 for pids in shared.roles().values())
     assert not [line for line in shared.process.lines()
                 if "ended by signal" in line or "bug:" in line]

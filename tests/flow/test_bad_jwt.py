@@ -17,7 +17,7 @@ from cryptography.hazmat.primitives.asymmetric import padding
 from cryptography.hazmat.primitives.asymmetric.utils import \
     encode_dss_signature
 from support import net, pki, rpc, tokens
-from support.meshcert import record_count, shared_authority
+from support.meshcert import check_books, record_count, shared_authority
 from support.process import until
 
 CODE = grpc.StatusCode
@@ -29,6 +29,10 @@ B64 = tokens.b64url
 def one(build):
     with shared_authority(build, "RS256", "ES256", "ES384", "EdDSA") as made:
         yield made
+        # Nobody was known: the authority behind the front heard of none.
+        code, chain, _ = ask(made, make(made.issuer))
+        assert code == CODE.OK
+        check_books(made, pki.load_all(chain[0])[0].serial_number, [], [])
 
 
 def text(value):

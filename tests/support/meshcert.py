@@ -119,17 +119,47 @@ def shared_authority(build, *algorithms, config=None):
     shutil.rmtree(top, ignore_errors=True)
 
 
-def record_count(one):
-    """How many certificates are on record, those begun included."""
+def record_of(one, query):
+    """Rows of the record."""
     # Not in its folder: the authority watches that.
     copy = one.folder.parent / "copy"
     shutil.rmtree(copy, ignore_errors=True)
     shutil.copytree(one.data / "store", copy)
     base = sqlite3.connect(copy / "record.db")
     try:
-        return base.execute("SELECT count(*) FROM cert").fetchone()[0]
+        return base.execute(query).fetchall()
     finally:
         base.close()
+
+
+def record_count(one):
+    """How many certificates are on record, those begun included."""
+    return record_of(one, "SELECT count(*) FROM cert")[0][0]
+
+
+def audit_lines(one):
+    """The events of the audit log."""
+    return [json.loads(line) for line in
+            (one.data / "audit/audit.jsonl").read_text().splitlines()]
+
+
+def check_books(one, serial, refused, late):
+    """At the end of many bad requests, the last good one having got `serial`:
+    record and audit log have the same certificates, each serial once, and the
+    log has refusals of these request ids only, the late ones (of the authority
+    itself) among them."""
+    process.until(lambda: any(int(line.get("serial", "0"), 16) == serial
+                              for line in audit_lines(one)),
+                  "the last good one is in the audit log", alive=one.process)
+    lines = audit_lines(one)
+    issued = [line["serial"] for line in lines if line["event"] == "issued"]
+    assert len(set(issued)) == len(issued)
+    assert sorted(issued) == sorted(
+        row[0].lower() for row in
+        record_of(one, "SELECT hex(serial) FROM cert"))
+    found = {line["request_id"] for line in lines
+             if line["event"] == "refused"}
+    assert set(late) <= found <= set(refused) | set(late)
 
 
 class Agent:
