@@ -97,7 +97,8 @@ UNIT := $(UNIT_C:tests/unit/%.c=$(B)/tests/%)
 FUZZ_C := $(wildcard tests/fuzz/fuzz_*.c)
 FUZZ_SHORT := $(FUZZ_C:tests/fuzz/%.c=$(B)/fuzz/%)
 
-.PHONY: all demo soak test unit flow fuzz-short fuzz peers bench check format \
+.PHONY: all demo soak test unit flow fuzz-short fuzz fuzz-coverage peers bench \
+	check format \
 	install clean help deps fuzz-bins
 .DELETE_ON_ERROR:
 .SECONDARY:
@@ -149,13 +150,18 @@ $(B)/tests/%: tests/unit/%.c $(LIB)
 # The short deterministic run: the target with a small driver of ours.
 $(B)/fuzz/%: tests/fuzz/%.c tests/fuzz/driver.c $(LIB)
 	@mkdir -p $(@D)
-	$(CC) $(ALL_CFLAGS) -Itests/fuzz $(LINK_FLAGS) -o $@ $< tests/fuzz/driver.c $(LIB) $(LIBS)
+	$(CC) $(ALL_CFLAGS) -Itests/fuzz $(LINK_FLAGS) -o $@ $< tests/fuzz/driver.c $(FUZZ_MORE) $(LIB) $(LIBS)
+
+# What of a program a target needs.
+CLI_O := $(patsubst %.c,$(B)/%.o,$(filter-out %/main.c,$(wildcard cmd/meshcert/*.c)))
+$(B)/fuzz/fuzz_inspect $(B)/libfuzzer/fuzz_inspect: FUZZ_MORE := $(CLI_O)
+$(B)/fuzz/fuzz_inspect $(B)/libfuzzer/fuzz_inspect: $(CLI_O)
 
 # libFuzzer: a variant of its own, see the target fuzz.
 FUZZ_SAN := address,undefined,fuzzer-no-link
 $(B)/libfuzzer/%: tests/fuzz/%.c $(LIB)
 	@mkdir -p $(@D)
-	$(CC) $(ALL_CFLAGS) -fsanitize=fuzzer -Itests/fuzz $(LINK_FLAGS) -o $@ $< $(LIB) $(LIBS)
+	$(CC) $(ALL_CFLAGS) -fsanitize=fuzzer -Itests/fuzz $(LINK_FLAGS) -o $@ $< $(FUZZ_MORE) $(LIB) $(LIBS)
 
 # ---- targets ----------------------------------------------------------
 demo: deps ## two Envoys, mutual TLS, rotation under load, in a minute or two
@@ -180,6 +186,10 @@ fuzz-bins: $(FUZZ_C:tests/fuzz/%.c=$(B)/libfuzzer/%)
 fuzz: deps ## libFuzzer, FUZZ_SECONDS (60) for each target
 	@$(MAKE) --no-print-directory CC=clang SAN=$(FUZZ_SAN) fuzz-bins
 	@tools/run-fuzz build/clang-$(subst $(comma),-,$(FUZZ_SAN))/libfuzzer $(or $(FUZZ_SECONDS),60)
+
+fuzz-coverage: deps ## what the fuzz targets' inputs reach of the code they are for
+	@$(MAKE) --no-print-directory CC=clang SAN=fuzzer-no-link COVERAGE=1 fuzz-bins
+	@tools/fuzz-coverage build/clang-fuzzer-no-link-cov/libfuzzer
 
 peers: deps ## tests with real peers that must be compiled (cached)
 	@$(MAKE) --no-print-directory all

@@ -22,6 +22,8 @@
 #include <unistd.h>
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
+/* A target whose inputs cost much says how many it wants. */
+extern const unsigned fuzz_exec_max __attribute__((weak));
 /* There only in a sanitizer's run. */
 void __sanitizer_set_death_callback(void (*cb)(void)) __attribute__((weak));
 
@@ -179,7 +181,8 @@ static void
 run_seed(struct run *run, size_t i)
 {
 	struct seed *s = &run->seeds[i];
-	size_t share = EXEC_MAX / run->seed_cnt;
+	size_t max = &fuzz_exec_max != NULL ? fuzz_exec_max : EXEC_MAX;
+	size_t share = max / run->seed_cnt;
 
 	now.path = s->path;
 	now.what = "as it is";

@@ -1,0 +1,53 @@
+/* fuzz_audit.c - an audit log that somebody changed. What is taken as a whole
+ * log is one: its lines are numbered from 1 and end in a newline. */
+#include <stdio.h>
+#include <sys/mman.h>
+#include <unistd.h>
+
+#include "store/audit_int.h"
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
+
+static size_t
+count_lines(struct slice in)
+{
+	size_t cnt = 0;
+
+	for (size_t i = 0; i < in.len; i++)
+		cnt += in.p[i] == '\n';
+	return cnt;
+}
+
+static void
+walk(const char *path, struct slice all, bool is_last)
+{
+	struct audit_walk w = {.has_start = true};
+	struct why why = {""};
+	enum err e = audit_walk_file(&w, path, is_last, &why);
+
+	if (e != ERR_OK) {
+		must(why.text[0] != '\0');
+		return;
+	}
+	must(w.head.count == count_lines(all));
+	must(is_last || w.half_bytes == 0);
+	must(w.half_bytes <= all.len);
+	must(w.half_bytes == 0 || w.half_at + w.half_bytes == all.len);
+}
+
+int
+LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
+{
+	int fd = memfd_create("log", MFD_CLOEXEC);
+	struct audit_mark mark;
+	char path[64];
+
+	must(fd >= 0 && write(fd, data, size) == (ssize_t)size);
+	(void)snprintf(path, sizeof(path), "/proc/self/fd/%d", fd);
+	walk(path, slice_of(data, size), false);
+	walk(path, slice_of(data, size), true);
+	if (audit_mark_parse(slice_of(data, size), &mark) == ERR_OK)
+		must(mark.n > 0);
+	(void)close(fd);
+	return 0;
+}
