@@ -639,8 +639,7 @@ a_broken_rule_refuses_a_set_or_warns_as_configured(void **state)
 	struct tree t;
 
 	tree_recipes(r);
-	r[1].patch = &no_aki;
-	r[0].patch = NULL;
+	r[2].patch = &no_aki;
 	tree_init_with(&t, &r[0], &r[1], &r[2]);
 	assert_int_equal(open_set(f, &t.set), ERR_REFUSED);
 	assert_says(f, "rule key-ids: no authority key identifier");
