@@ -298,6 +298,8 @@ def make_server_flights():
             server.maximum_version = version
             server.set_alpn_protocols(["h2"])
             server.load_cert_chain(where)
+            # Our client asks for no ticket, and refuses one.
+            server.options |= ssl.OP_NO_TICKET
             client = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
             client.set_alpn_protocols(["h2"])
             to, back = ssl.MemoryBIO(), ssl.MemoryBIO()
