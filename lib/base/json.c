@@ -7,14 +7,12 @@
 
 #include <jansson.h>
 
+#include "base/json_int.h"
+
 /* Macros of jansson with the names of our functions. */
 #undef json_is_object
 #undef json_is_array
 #undef json_is_string
-
-enum {
-	JSON_DEPTH_MAX = 32
-};
 
 static const json_t *
 json_get_node(const struct json *v)
@@ -110,9 +108,8 @@ json_get(const struct json *obj, const char *key)
 	return json_get_slice(obj, slice_of_str(key));
 }
 
-/* Takes one step off the path: up to a dot, or what is in single quotes.
- * Returns false where quotes are not closed or not followed by a dot. */
-static bool
+/* see json_int.h */
+bool
 json_path_step(struct slice *path, struct slice *step_out)
 {
 	size_t end;
@@ -201,24 +198,27 @@ json_str(const struct json *v)
 	return slice_of(json_string_value(node), json_string_length(node));
 }
 
+/* see json_int.h */
 bool
-json_int(const struct json *v, int64_t *out)
+json_real_to_int(double real, int64_t *out)
 {
-	double real;
-
-	*out = 0;
-	if (json_has_type(v, JSON_INTEGER)) {
-		*out = json_integer_value(json_get_node(v));
-		return true;
-	}
-	if (!json_has_type(v, JSON_REAL))
-		return false;
-	real = json_real_value(json_get_node(v));
 	if (!(real >= -0x1p63 && real < 0x1p63) || trunc(real) < real ||
 	    trunc(real) > real)
 		return false;
 	*out = (int64_t)real;
 	return true;
+}
+
+bool
+json_int(const struct json *v, int64_t *out)
+{
+	*out = 0;
+	if (json_has_type(v, JSON_INTEGER)) {
+		*out = json_integer_value(json_get_node(v));
+		return true;
+	}
+	return json_has_type(v, JSON_REAL) &&
+	       json_real_to_int(json_real_value(json_get_node(v)), out);
 }
 
 bool

@@ -8,6 +8,7 @@
 
 #include <string.h>
 
+#include "base/json.h"
 #include "base/mem.h"
 #include "crypto/pem.h"
 #include "jose/jose_int.h"

@@ -2,9 +2,11 @@
  * 8725.
  *
  * The order is the defence: form, then header (algorithm by allow-list, no key
- * of the token's own), then key and signature, and only then the claims are
- * parsed at all. Nothing of the token's text goes into why: tokens are
- * secrets, and what stands in them was written by strangers. */
+ * of the token's own), then key and signature, and only then is anything of
+ * the claims believed. They are read before, once, because their issuer says
+ * whose keys to ask: by a reader whose work is bounded. Nothing of the token's
+ * text goes into why: tokens are secrets, and what stands in them was written
+ * by strangers. */
 #include "jose/jwt.h"
 
 #include <stdio.h>
@@ -21,13 +23,8 @@ enum {
 /* 9999-12-31: more is no date, and would overflow milliseconds. */
 #define JWT_SEC_MAX INT64_C(253402300799)
 
-struct jwt_parts {
-	struct slice header64, claims64, signature64;
-	struct slice signed_text; /* header.claims */
-};
-
 static enum err
-jwt_split(struct slice token, struct why *why, struct jwt_parts *p)
+jwt_split(struct slice token, struct why *why, struct jwt *t)
 {
 	struct slice rest = token;
 
@@ -35,66 +32,73 @@ jwt_split(struct slice token, struct why *why, struct jwt_parts *p)
 		return why_set(why, ERR_LIMIT,
 			       "JWT: %zu bytes, at most %d are taken",
 			       token.len, JWT_MAX);
-	if (!slice_split(&rest, '.', &p->header64) ||
-	    !slice_split(&rest, '.', &p->claims64) || rest.len == 0 ||
-	    slice_find(rest, '.') != rest.len || p->header64.len == 0 ||
-	    p->claims64.len == 0)
+	if (!slice_split(&rest, '.', &t->header64) ||
+	    !slice_split(&rest, '.', &t->claims64) || rest.len == 0 ||
+	    slice_find(rest, '.') != rest.len || t->header64.len == 0 ||
+	    t->claims64.len == 0)
 		return why_set(why, ERR_SYNTAX,
 			       "JWT: not three parts with dots between (a "
 			       "signed token in compact form)");
-	p->signature64 = rest;
-	p->signed_text =
-		slice_sub(token, 0, p->header64.len + 1 + p->claims64.len);
+	t->signature64 = rest;
+	t->signed_text =
+		slice_sub(token, 0, t->header64.len + 1 + t->claims64.len);
 	return ERR_OK;
 }
 
-/* One part as JSON. The parser's text is not passed on: it may quote. */
+/* One part as JSON. The reader's text is not passed on. */
 static enum err
 jwt_parse_part(struct slice text64, const char *name, struct why *why,
-	       struct json **out)
+	       struct buf *text, struct json_flat *out)
 {
-	struct buf text;
 	enum err e;
 
-	*out = NULL;
-	buf_init(&text, JWT_MAX);
-	if ((e = base64url_read(text64, &text)) != ERR_OK) {
-		e = why_set(why, ERR_SYNTAX, "JWT: %s is not base64url", name);
-		goto out;
-	}
-	e = json_parse(buf_get(&text), NULL, out);
-	if (e == ERR_OK && !json_is_object(*out)) {
-		json_free(TAKE(*out));
-		e = ERR_SYNTAX;
-	}
-	if (e != ERR_OK)
-		e = why_set(why, ERR_SYNTAX,
-			    "JWT: %s is not one JSON object without "
-			    "duplicates",
-			    name);
-out:
-	buf_fini(&text);
-	return e;
+	if (base64url_read(text64, text) != ERR_OK)
+		return why_set(why, ERR_SYNTAX, "JWT: %s is not base64url",
+			       name);
+	e = json_flat_parse(text, NULL, out);
+	if (e == ERR_LIMIT)
+		return why_set(why, e,
+			       "JWT: %s has more than %d values, or more than "
+			       "32 levels",
+			       name, JSON_FLAT_VALUES_MAX);
+	if (e != ERR_OK || !json_flat_is(json_flat_root(out), JSON_FLAT_OBJECT))
+		return why_set(why, ERR_SYNTAX,
+			       "JWT: %s is not one JSON object without "
+			       "duplicates",
+			       name);
+	return ERR_OK;
+}
+
+static const struct json_value *
+jwt_claim(const struct jwt *t, const char *name)
+{
+	return json_flat_get(&t->claims, json_flat_root(&t->claims), name);
+}
+
+static const struct json_value *
+jwt_header(const struct jwt *t, const char *name)
+{
+	return json_flat_get(&t->header, json_flat_root(&t->header), name);
 }
 
 /* RFC 8725 3.1, 3.10: no algorithm but ours, no key that the token brings. */
 static enum err
-jwt_check_header(const struct json *h, struct why *why,
+jwt_check_header(const struct jwt *t, struct why *why,
 		 const struct jose_alg **alg_out)
 {
 	static const char *const refused[] = {"jwk", "jku", "x5u", "x5c",
 					      "crit"};
-	const struct json *alg = json_get(h, "alg");
+	const struct json_value *alg = jwt_header(t, "alg");
 
-	if (!json_is_string(alg))
+	if (!json_flat_is(alg, JSON_FLAT_STRING))
 		return why_set(why, ERR_SYNTAX, "JWT: header has no \"alg\"");
-	*alg_out = jose_alg_find(json_str(alg));
+	*alg_out = jose_alg_find(json_flat_str(&t->header, alg));
 	if (*alg_out == NULL)
 		return why_set(why, ERR_UNSUPPORTED,
 			       "JWT: \"alg\" is none of RS256, RS384, RS512, "
 			       "PS256, ES256, ES384, EdDSA");
 	for (size_t i = 0; i < COUNT_OF(refused); i++) {
-		if (json_get(h, refused[i]) != NULL)
+		if (jwt_header(t, refused[i]) != NULL)
 			return why_set(why, ERR_UNSUPPORTED,
 				       "JWT: header has \"%s\", which is not "
 				       "taken",
@@ -104,15 +108,17 @@ jwt_check_header(const struct json *h, struct why *why,
 }
 
 static enum err
-jwt_read_kid(const struct json *h, struct why *why, struct jwt *t)
+jwt_read_kid(struct jwt *t, struct why *why)
 {
-	const struct json *kid = json_get(h, "kid");
-	struct slice text = json_str(kid);
+	const struct json_value *kid = jwt_header(t, "kid");
+	struct slice text = json_flat_str(&t->header, kid);
 
+	t->kid[0] = '\0';
 	if (kid == NULL)
 		return ERR_OK;
-	if (!json_is_string(kid) || text.len == 0 ||
-	    text.len >= sizeof(t->kid) || !slice_is_printable(text))
+	/* Empty, too, where it is no text. */
+	if (text.len == 0 || text.len >= sizeof(t->kid) ||
+	    !slice_is_printable(text))
 		return why_set(why, ERR_SYNTAX,
 			       "JWT: \"kid\" is no printable text of 1 to %zu "
 			       "bytes",
@@ -143,8 +149,8 @@ jwt_try_key(const struct jwk *k, const struct jose_alg *alg,
 
 static enum err
 jwt_verify_signature(const struct jwks *keys, const struct jose_alg *alg,
-		     const struct jwt *t, struct slice message,
-		     struct slice signature, struct why *why)
+		     const struct jwt *t, struct slice signature,
+		     struct why *why)
 {
 	size_t named = 0, tried = 0;
 
@@ -157,7 +163,7 @@ jwt_verify_signature(const struct jwks *keys, const struct jose_alg *alg,
 		if (k->kind != alg->kind || (k->only != NULL && k->only != alg))
 			continue;
 		tried++;
-		if (jwt_try_key(k, alg, message, signature) == ERR_OK)
+		if (jwt_try_key(k, alg, t->signed_text, signature) == ERR_OK)
 			return ERR_OK;
 	}
 	if (named == 0)
@@ -182,15 +188,16 @@ jwt_verify_signature(const struct jwks *keys, const struct jose_alg *alg,
 
 /* NumericDate as whole seconds. *out is untouched when it is absent. */
 static enum err
-jwt_read_date(const struct json *claims, const char *name, struct why *why,
+jwt_read_date(const struct jwt *t, const char *name, struct why *why,
 	      bool *has_out, int64_t *out)
 {
-	const struct json *v = json_get(claims, name);
+	const struct json_value *v = jwt_claim(t, name);
 
 	*has_out = v != NULL;
 	if (v == NULL)
 		return ERR_OK;
-	if (!json_int(v, out) || *out < 0 || *out > JWT_SEC_MAX)
+	if (!json_flat_int(&t->claims, v, out) || *out < 0 ||
+	    *out > JWT_SEC_MAX)
 		return why_set(why, ERR_SYNTAX,
 			       "JWT: \"%s\" is no date in whole seconds", name);
 	return ERR_OK;
@@ -204,9 +211,9 @@ jwt_check_dates(struct jwt *t, int64_t leeway, struct wall now, struct why *why)
 	char at[WALL_TEXT_MAX];
 	enum err e;
 
-	if ((e = jwt_read_date(t->claims, "exp", why, &has_exp, &exp)) ||
-	    (e = jwt_read_date(t->claims, "nbf", why, &has_nbf, &nbf)) ||
-	    (e = jwt_read_date(t->claims, "iat", why, &has_iat, &iat)))
+	if ((e = jwt_read_date(t, "exp", why, &has_exp, &exp)) ||
+	    (e = jwt_read_date(t, "nbf", why, &has_nbf, &nbf)) ||
+	    (e = jwt_read_date(t, "iat", why, &has_iat, &iat)))
 		return e;
 	if (!has_exp)
 		return why_set(why, ERR_SYNTAX,
@@ -245,16 +252,20 @@ jwt_is_wanted(struct slice aud, const char *const *wanted)
 
 /* RFC 7519 4.1.3: a text or an array of texts. */
 static enum err
-jwt_check_audience(const struct json *aud, const char *const *wanted,
+jwt_check_audience(const struct jwt *t, const char *const *wanted,
 		   struct why *why)
 {
-	if (json_is_string(aud) && jwt_is_wanted(json_str(aud), wanted))
-		return ERR_OK;
-	for (size_t i = 0; json_is_array(aud) && i < json_count(aud); i++) {
-		const struct json *one = json_at(aud, i);
+	const struct json_flat *f = &t->claims;
+	const struct json_value *aud = jwt_claim(t, "aud");
+	const struct json_value *one = aud;
 
-		if (json_is_string(one) && jwt_is_wanted(json_str(one), wanted))
+	if (json_flat_is(aud, JSON_FLAT_ARRAY))
+		one = json_flat_first(f, aud);
+	while (one != NULL) {
+		if (json_flat_is(one, JSON_FLAT_STRING) &&
+		    jwt_is_wanted(json_flat_str(f, one), wanted))
 			return ERR_OK;
+		one = one == aud ? NULL : json_flat_next(f, aud, one);
 	}
 	return why_set(why, ERR_MISMATCH, "JWT: \"aud\" is %s, expected %s%s",
 		       aud == NULL ? "missing" : "for somebody else",
@@ -268,7 +279,7 @@ static enum err
 jwt_check_claims(struct jwt *t, const struct jwt_opts *opts, struct wall now,
 		 struct why *why)
 {
-	const struct json *iss = json_get(t->claims, "iss");
+	const struct json_value *iss = jwt_claim(t, "iss");
 	int64_t leeway = opts->leeway_sec;
 	enum err e;
 
@@ -278,78 +289,73 @@ jwt_check_claims(struct jwt *t, const struct jwt_opts *opts, struct wall now,
 		leeway = JWT_LEEWAY_MAX_SEC;
 	if ((e = jwt_check_dates(t, leeway, now, why)) != ERR_OK)
 		return e;
-	if (opts->issuer != NULL &&
-	    !(json_is_string(iss) && slice_is_str(json_str(iss), opts->issuer)))
+	if (opts->issuer != NULL && !jwt_names_issuer(t, opts->issuer))
 		return why_set(why, ERR_MISMATCH,
 			       "JWT: \"iss\" is %s, expected %s",
 			       iss == NULL ? "missing" : "another issuer",
 			       opts->issuer);
 	if (opts->audiences == NULL)
 		return ERR_OK;
-	return jwt_check_audience(json_get(t->claims, "aud"), opts->audiences,
-				  why);
+	return jwt_check_audience(t, opts->audiences, why);
 }
 
 enum err
-jwt_verify(struct slice token, const struct jwks *keys,
-	   const struct jwt_opts *opts, struct wall now, struct why *why,
-	   struct jwt *out)
+jwt_read(struct slice token, struct why *why, struct jwt *out)
 {
-	struct jwt t = {.claims = NULL};
-	const struct jose_alg *alg = NULL;
-	struct json *header = NULL;
-	struct jwt_parts p;
-	struct buf sig;
 	enum err e;
 
-	memset(out, 0, sizeof(*out));
-	buf_init(&sig, JWT_MAX);
-	if ((e = jwt_split(token, why, &p)) != ERR_OK)
+	buf_init(&out->header_text, JWT_MAX);
+	buf_init(&out->claims_text, JWT_MAX);
+	if ((e = jwt_split(token, why, out)) != ERR_OK)
 		goto out;
-	if ((e = jwt_parse_part(p.header64, "header", why, &header)) != ERR_OK)
-		goto out;
-	if ((e = jwt_check_header(header, why, &alg)) != ERR_OK)
-		goto out;
-	if ((e = jwt_read_kid(header, why, &t)) != ERR_OK)
-		goto out;
-	if (base64url_read(p.signature64, &sig) != ERR_OK) {
-		e = why_set(why, ERR_SYNTAX, "JWT: signature is not base64url");
-		goto out;
-	}
-	e = jwt_verify_signature(keys, alg, &t, p.signed_text, buf_get(&sig),
-				 why);
-	if (e != ERR_OK)
-		goto out;
-	if ((e = jwt_parse_part(p.claims64, "claims", why, &t.claims)) !=
-	    ERR_OK)
-		goto out;
-	if ((e = jwt_check_claims(&t, opts, now, why)) != ERR_OK)
-		goto out;
-	*out = t;
-	t.claims = NULL;
+	e = jwt_parse_part(out->header64, "header", why, &out->header_text,
+			   &out->header);
+	if (e == ERR_OK)
+		e = jwt_parse_part(out->claims64, "claims", why,
+				   &out->claims_text, &out->claims);
 out:
-	buf_fini(&sig);
-	json_free(header);
-	json_free(t.claims);
+	if (e != ERR_OK)
+		jwt_fini(out);
 	return e;
 }
 
 bool
-jwt_names_issuer(struct slice token, const char *issuer)
+jwt_names_issuer(const struct jwt *t, const char *issuer)
 {
-	struct json *claims = NULL;
-	struct jwt_parts p;
-	bool same = false;
+	const struct json_value *iss = jwt_claim(t, "iss");
 
-	if (jwt_split(token, NULL, &p) == ERR_OK &&
-	    jwt_parse_part(p.claims64, "claims", NULL, &claims) == ERR_OK)
-		same = slice_is_str(json_str(json_get(claims, "iss")), issuer);
-	json_free(claims);
-	return same;
+	return json_flat_is(iss, JSON_FLAT_STRING) &&
+	       slice_is_str(json_flat_str(&t->claims, iss), issuer);
+}
+
+enum err
+jwt_verify(struct jwt *t, const struct jwks *keys, const struct jwt_opts *opts,
+	   struct wall now, struct why *why)
+{
+	const struct jose_alg *alg = NULL;
+	struct buf sig;
+	enum err e;
+
+	buf_init(&sig, JWT_MAX);
+	if ((e = jwt_check_header(t, why, &alg)) != ERR_OK)
+		goto out;
+	if ((e = jwt_read_kid(t, why)) != ERR_OK)
+		goto out;
+	if (base64url_read(t->signature64, &sig) != ERR_OK) {
+		e = why_set(why, ERR_SYNTAX, "JWT: signature is not base64url");
+		goto out;
+	}
+	e = jwt_verify_signature(keys, alg, t, buf_get(&sig), why);
+	if (e == ERR_OK)
+		e = jwt_check_claims(t, opts, now, why);
+out:
+	buf_fini(&sig);
+	return e;
 }
 
 void
 jwt_fini(struct jwt *t)
 {
-	json_free(TAKE(t->claims));
+	buf_fini(&t->header_text);
+	buf_fini(&t->claims_text);
 }

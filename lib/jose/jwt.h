@@ -7,7 +7,7 @@
 #define JOSE_JWT_H
 
 #include "base/clock.h"
-#include "base/json.h"
+#include "base/json_flat.h"
 #include "base/slice.h"
 #include "base/why.h"
 
@@ -35,22 +35,33 @@ struct jwt_opts {
 	int64_t leeway_sec;           /* for exp, nbf, iat; 60 at most */
 };
 
+/* One token, read in place: large, and costly to clear. Owners clear nothing;
+ * jwt_read fills it. */
 struct jwt {
-	struct json *claims; /* owned */
-	struct wall expires; /* exp; required */
-	char kid[256];
+	struct slice header64, claims64, signature64;
+	struct slice signed_text; /* header.claims */
+	struct buf header_text, claims_text;
+	struct json_flat header, claims;
+	struct wall expires; /* exp; required. After jwt_verify */
+	char kid[256];       /* likewise */
 };
+
+/* Its form only: three parts, of them two JSON objects. Whatever it says is
+ * not verified. ERR_SYNTAX, ERR_LIMIT. The token is borrowed while out lives;
+ * jwt_fini after success. The why never holds token text. */
+MUST_USE enum err jwt_read(struct slice token, struct why *why,
+			   struct jwt *out);
+void jwt_fini(struct jwt *t);
+/* Whether the token says that it is of this issuer: not verified, good for
+ * choosing the keys to verify it with and for nothing else. */
+bool jwt_names_issuer(const struct jwt *t, const char *issuer);
 
 /* ERR_SYNTAX; ERR_UNSUPPORTED (algorithm); ERR_NOT_FOUND (no such key: worth
  * a refetch); ERR_SIGNATURE; ERR_EXPIRED; ERR_NOT_YET_VALID; ERR_MISMATCH
  * (issuer, audience). Without kid every fitting key of the set is tried, at
- * most 8. jwt_fini after success. The why never holds token text. */
-MUST_USE enum err jwt_verify(struct slice token, const struct jwks *keys,
+ * most 8. The why never holds token text. */
+MUST_USE enum err jwt_verify(struct jwt *t, const struct jwks *keys,
 			     const struct jwt_opts *opts, struct wall now,
-			     struct why *why, struct jwt *out);
-void jwt_fini(struct jwt *t);
-/* Whether the token says that it is of this issuer: not verified, good for
- * choosing the keys to verify it with and for nothing else. */
-bool jwt_names_issuer(struct slice token, const char *issuer);
+			     struct why *why);
 
 #endif

@@ -7,7 +7,6 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "base/json.h"
 #include "base/mem.h"
 #include "crypto/hash.h"
 #include "pki/spiffe_id.h"
@@ -129,18 +128,24 @@ ra_tokens_add(struct ra_tokens *t, const uint8_t *hash, struct wall found,
 	row->caller = mem_dup_str(r->caller);
 }
 
+static struct slice
+ra_jwt_claim(const struct jwt *jwt, const char *path)
+{
+	return json_flat_str(&jwt->claims,
+			     json_flat_get_path(&jwt->claims, path));
+}
+
 /* The subject system:serviceaccount:NS:SA says who it is, as Istio has it.
  * Projected tokens say it again in a claim of their own: an issuer that lets
  * somebody choose one of the two must not give away the other. */
 static enum err
-ra_jwt_k8s_names(const struct json *claims, struct slice *ns, struct slice *sa,
+ra_jwt_k8s_names(const struct jwt *jwt, struct slice *ns, struct slice *sa,
 		 struct why *why)
 {
-	struct slice sub = json_str(json_get(claims, "sub"));
-	struct slice claim_ns =
-		json_str(json_get_path(claims, "'kubernetes.io'.namespace"));
-	struct slice claim_sa = json_str(
-		json_get_path(claims, "'kubernetes.io'.serviceaccount.name"));
+	struct slice sub = ra_jwt_claim(jwt, "sub");
+	struct slice claim_ns = ra_jwt_claim(jwt, "'kubernetes.io'.namespace");
+	struct slice claim_sa =
+		ra_jwt_claim(jwt, "'kubernetes.io'.serviceaccount.name");
 	struct slice part;
 
 	if (!slice_has_prefix(sub, "system:serviceaccount:"))
@@ -162,8 +167,7 @@ ra_jwt_k8s_names(const struct json *claims, struct slice *ns, struct slice *sa,
 
 static enum err
 ra_jwt_identity(struct ra *ra, const struct ra_issuer *is,
-		const struct json *claims, struct why *why,
-		struct ra_result *out)
+		const struct jwt *jwt, struct why *why, struct ra_result *out)
 {
 	struct buf id;
 	struct slice ns;
@@ -171,8 +175,7 @@ ra_jwt_identity(struct ra *ra, const struct ra_issuer *is,
 	enum err ret;
 
 	if (is->conf.from_claim) {
-		struct slice text =
-			json_str(json_get_path(claims, is->conf.claim));
+		struct slice text = ra_jwt_claim(jwt, is->conf.claim);
 
 		if (text.len == 0)
 			return why_set(why, ERR_MISMATCH,
@@ -181,7 +184,7 @@ ra_jwt_identity(struct ra *ra, const struct ra_issuer *is,
 		return ra_take_identity(ra, text, why, out);
 	}
 	buf_init(&id, RA_IDENTITY_MAX);
-	ret = ra_jwt_k8s_names(claims, &ns, &sa, why);
+	ret = ra_jwt_k8s_names(jwt, &ns, &sa, why);
 	if (ret == ERR_OK)
 		ret = spiffe_id_build_k8s(ra->trust_domain, ns, sa, why, &id);
 	if (ret == ERR_OK)
@@ -191,12 +194,11 @@ ra_jwt_identity(struct ra *ra, const struct ra_issuer *is,
 }
 
 static void
-ra_jwt_describe(const struct ra_issuer *is, const struct json *claims,
+ra_jwt_describe(const struct ra_issuer *is, const struct jwt *jwt,
 		struct ra_result *out)
 {
-	struct slice sub = json_str(json_get(claims, "sub"));
-	struct slice pod =
-		json_str(json_get_path(claims, "'kubernetes.io'.pod.name"));
+	struct slice sub = ra_jwt_claim(jwt, "sub");
+	struct slice pod = ra_jwt_claim(jwt, "'kubernetes.io'.pod.name");
 
 	if (!slice_is_printable(sub))
 		sub = SLICE_LIT("(unprintable)");
@@ -212,8 +214,7 @@ ra_jwt_describe(const struct ra_issuer *is, const struct json *claims,
 
 static enum err
 ra_jwt_try(struct ra *ra, size_t index, const struct ra_input *in,
-	   struct slice token, struct why *why, struct ra_result *out,
-	   struct wall *expires_out)
+	   struct jwt *jwt, struct why *why, struct ra_result *out)
 {
 	struct ra_issuer *is = &ra->issuers[index];
 	const struct jwt_opts opts = {
@@ -221,7 +222,6 @@ ra_jwt_try(struct ra *ra, size_t index, const struct ra_input *in,
 		.audiences = is->conf.audiences,
 		.leeway_sec = is->conf.leeway_sec,
 	};
-	struct jwt jwt;
 	enum err ret;
 
 	if (is->keys == NULL) {
@@ -230,62 +230,38 @@ ra_jwt_try(struct ra *ra, size_t index, const struct ra_input *in,
 			       "the keys of issuer %s are not there yet",
 			       is->conf.issuer);
 	}
-	ret = jwt_verify(token, is->keys, &opts, in->now, why, &jwt);
+	ret = jwt_verify(jwt, is->keys, &opts, in->now, why);
 	if (ret == ERR_NOT_FOUND)
 		out->want_jwks = (int)index;
 	if (ret != ERR_OK)
 		return ret == ERR_NOT_FOUND ? ERR_UNTRUSTED : ret;
-	ret = ra_jwt_identity(ra, is, jwt.claims, why, out);
+	ret = ra_jwt_identity(ra, is, jwt, why, out);
 	if (ret == ERR_OK)
-		ra_jwt_describe(is, jwt.claims, out);
-	*expires_out = jwt.expires;
-	jwt_fini(&jwt);
+		ra_jwt_describe(is, jwt, out);
 	return ret;
-}
-
-/* For a token that names none of our issuers: where it is no token at all, that
- * is the better reason. Whatever is found, it stays refused. */
-static void
-ra_jwt_blame_form(const struct ra *ra, const struct ra_input *in,
-		  struct slice token, struct why *why)
-{
-	const struct ra_issuer *is = &ra->issuers[0];
-	const struct jwt_opts opts = {.issuer = is->conf.issuer};
-	struct why form = {0};
-	struct jwt jwt;
-	enum err ret;
-
-	if (ra->issuer_cnt == 0 || is->keys == NULL)
-		return;
-	ret = jwt_verify(token, is->keys, &opts, in->now, &form, &jwt);
-	if (ret == ERR_OK)
-		jwt_fini(&jwt);
-	else if (ret == ERR_SYNTAX || ret == ERR_LIMIT)
-		*why = form;
 }
 
 static enum err
 ra_jwt_verify(struct ra *ra, const struct ra_input *in, struct slice token,
 	      struct why *why, struct ra_result *out, struct wall *expires_out)
 {
-	enum err ret = why_set(why, ERR_UNTRUSTED,
-			       "the token names none of the %zu configured "
-			       "issuers",
-			       ra->issuer_cnt);
-	bool is_named = false;
+	SCRATCH struct jwt jwt;
+	enum err ret = jwt_read(token, why, &jwt);
 
+	if (ret != ERR_OK)
+		return ret;
+	ret = why_set(why, ERR_UNTRUSTED,
+		      "the token names none of the %zu configured issuers",
+		      ra->issuer_cnt);
 	/* Only the keys of the issuer that it names are asked: those of others
 	 * would neither fit nor, when fetched again, ever come to fit. */
-	for (size_t i = 0; i < ra->issuer_cnt; i++) {
-		if (!jwt_names_issuer(token, ra->issuers[i].conf.issuer))
-			continue;
-		is_named = true;
-		ret = ra_jwt_try(ra, i, in, token, why, out, expires_out);
-		if (ret == ERR_OK)
-			break;
+	for (size_t i = 0; i < ra->issuer_cnt && ret != ERR_OK; i++) {
+		if (jwt_names_issuer(&jwt, ra->issuers[i].conf.issuer))
+			ret = ra_jwt_try(ra, i, in, &jwt, why, out);
 	}
-	if (!is_named)
-		ra_jwt_blame_form(ra, in, token, why);
+	if (ret == ERR_OK)
+		*expires_out = jwt.expires;
+	jwt_fini(&jwt);
 	return ret;
 }
 
