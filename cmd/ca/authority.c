@@ -150,7 +150,7 @@ authority_take_issue(struct front_link *f, uint64_t id, struct slice payload)
 	a->waiting_end = &rq->next;
 	a->waiting_cnt++;
 	fail_point("authority.queued");
-	ev_defer_queue(a->loop, &a->work, authority_work, a);
+	ev_defer_queue_late(a->loop, &a->work, authority_work, a);
 	return ERR_OK;
 }
 

@@ -202,6 +202,13 @@ static const struct ipc_limits link_limits = {
 	.queue_max = MSG_QUEUE_MAX,
 };
 
+/* What is asked together is recorded together: one sync, not three. */
+static const struct ipc_limits authority_limits = {
+	.frame_max = MSG_FRAME_MAX,
+	.queue_max = MSG_QUEUE_MAX,
+	.is_patient = true,
+};
+
 static void
 front_link(struct front *f, const char *peer, int fd)
 {
@@ -210,8 +217,9 @@ front_link(struct front *f, const char *peer, int fd)
 		ipc_close(&f->authority);
 		front_fail_pending(f);
 		f->serving_asked = false;
-		(void)!ipc_new(f->loop, fd, "front-authority", &link_limits,
-			       &authority_cbs, f, &f->authority);
+		(void)!ipc_new(f->loop, fd, "front-authority",
+			       &authority_limits, &authority_cbs, f,
+			       &f->authority);
 	} else if (strcmp(peer, "fetch") == 0) {
 		ipc_close(&f->fetch);
 		(void)!ipc_new(f->loop, fd, "front-fetch", &link_limits,

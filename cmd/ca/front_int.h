@@ -21,6 +21,7 @@
 
 enum {
 	REQUEST_ID_LEN = 32,
+	REQUEST_IDS = 64, /* one system call for so many */
 	FRONT_METHODS_MAX = 4
 };
 
@@ -112,6 +113,8 @@ struct front {
 	size_t pending_cnt;
 	struct ev_timer *sweep;
 	struct buf csr_der, out; /* scratch of one callback */
+	uint8_t ids[REQUEST_IDS * REQUEST_ID_LEN / 2]; /* random, to be used */
+	size_t ids_left;
 	bool ready;
 	bool stopping;
 };

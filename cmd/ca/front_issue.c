@@ -422,13 +422,17 @@ issue_authenticate(struct issue *is, struct slice authorization, size_t cnt,
 }
 
 static void
-issue_make_id(char out[REQUEST_ID_LEN + 1])
+issue_make_id(struct front *f, char out[REQUEST_ID_LEN + 1])
 {
 	static const char digits[] = "0123456789abcdef";
-	uint8_t raw[REQUEST_ID_LEN / 2];
+	const uint8_t *raw;
 
-	rand_bytes(raw, sizeof(raw));
-	for (size_t i = 0; i < sizeof(raw); i++) {
+	if (f->ids_left == 0) {
+		rand_bytes(f->ids, sizeof(f->ids));
+		f->ids_left = REQUEST_IDS;
+	}
+	raw = &f->ids[--f->ids_left * (REQUEST_ID_LEN / 2)];
+	for (size_t i = 0; i < REQUEST_ID_LEN / 2; i++) {
 		out[2 * i] = digits[raw[i] >> 4];
 		out[2 * i + 1] = digits[raw[i] & 15];
 	}
@@ -462,7 +466,7 @@ issue_on_open(void *app, struct grpc_call *call)
 					   (uint64_t)f->conf.limit_request_ms);
 	/* Who opens a call and sends nothing would never be idle. */
 	grpc_call_limit(call, 2 * (uint64_t)f->conf.limit_request_ms);
-	issue_make_id(is->request_id);
+	issue_make_id(f, is->request_id);
 	buf_init(&is->message, (size_t)f->conf.limit_message);
 	grpc_call_set_app(call, is);
 	header = grpc_call_get_header(call, "authorization", &cnt);

@@ -64,6 +64,15 @@ struct ev_defer {
 };
 void ev_defer_queue(struct ev_loop *loop, struct ev_defer *d, ev_defer_cb *cb,
 		    void *arg);
+/* Runs when nothing else is to be done: no descriptor was ready, or EV_LATE_MS
+ * have passed. Work whose price is for a batch of any size (a commit, a write
+ * that wakes another process) waits here for the rest of its batch, and alone
+ * for nothing. */
+enum {
+	EV_LATE_MS = 1
+};
+void ev_defer_queue_late(struct ev_loop *loop, struct ev_defer *d,
+			 ev_defer_cb *cb, void *arg);
 void ev_defer_cancel(struct ev_defer *d);
 
 /* -- signals */

@@ -44,6 +44,9 @@ struct ev_loop {
 	struct ev_garbage *garbage;
 	struct ev_defer *defer_head;
 	struct ev_defer **defer_tail;
+	struct ev_defer *late_head;
+	struct ev_defer **late_tail;
+	struct mono late_since;       /* of the first of them */
 	struct ev_timer *timer_spare; /* stopped, ready for use again */
 	unsigned timer_spare_cnt;
 	uv_signal_t *sigchld;

@@ -7,7 +7,9 @@
  * half of the memory (doc/decisions/0006-epoll-beside-libuv.md).
  *
  * Deferred work runs in two places of a turn: before the loop sleeps, which
- * catches what code outside of callbacks queued, and right after the events. */
+ * catches what code outside of callbacks queued, and right after the events.
+ * While late work waits the loop does not sleep: it looks whether there is
+ * more to come, and does that work when there is not. */
 #include "ev/ev.h"
 
 #include <errno.h>
@@ -120,6 +122,8 @@ loop_on_uv(struct ev_source *s, uint32_t events)
 	ev_loop_wake_uv((struct ev_loop *)s);
 }
 
+static void late_run(struct ev_loop *loop, bool is_idle);
+
 /* -1: no timer. */
 static int
 loop_timeout(struct ev_loop *loop)
@@ -139,17 +143,20 @@ ev_loop_turn(struct ev_loop *loop, bool wait)
 
 	ev_defer_run(loop);
 	timeout_ms = loop_timeout(loop);
+	wait = wait && loop->late_head == NULL;
 	cnt = epoll_wait(loop->epoll_fd, loop->batch, EV_BATCH,
 			 wait ? timeout_ms : 0);
 	ev_clock_look_all(loop);
 	if (cnt > 0)
 		loop_handle(loop, cnt);
 	/* Timers are due when nothing came in time, or were before. */
-	if (loop->uv_due || timeout_ms == 0 || cnt == 0) {
+	if (loop->uv_due || timeout_ms == 0 || (wait && cnt == 0)) {
 		loop->uv_due = false;
 		(void)uv_run(&loop->uv, UV_RUN_NOWAIT);
 	}
 	ev_defer_run(loop);
+	if (loop->late_head != NULL)
+		late_run(loop, cnt <= 0);
 	garbage_free(loop);
 }
 
@@ -182,6 +189,7 @@ ev_loop_new(struct ev_loop **out)
 	(void)sigaction(SIGPIPE, &ignore, NULL);
 	loop = MEM_NEW(struct ev_loop);
 	loop->defer_tail = &loop->defer_head;
+	loop->late_tail = &loop->late_head;
 	if ((ret = loop_open(loop)) != ERR_OK) {
 		mem_free(loop);
 		return ret;
@@ -240,6 +248,15 @@ ev_loop_stop(struct ev_loop *loop)
 
 /* -- deferred work ------------------------------------------------------ */
 
+static void
+defer_link(struct ev_loop *loop, struct ev_defer ***tail, struct ev_defer *d)
+{
+	d->loop = loop;
+	d->next = NULL;
+	**tail = d;
+	*tail = &d->next;
+}
+
 /* see ev.h */
 void
 ev_defer_queue(struct ev_loop *loop, struct ev_defer *d, ev_defer_cb *cb,
@@ -247,24 +264,48 @@ ev_defer_queue(struct ev_loop *loop, struct ev_defer *d, ev_defer_cb *cb,
 {
 	d->cb = cb;
 	d->arg = arg;
-	if (d->loop != NULL)
-		return;
-	d->loop = loop;
-	d->next = NULL;
-	*loop->defer_tail = d;
-	loop->defer_tail = &d->next;
+	if (d->loop == NULL)
+		defer_link(loop, &loop->defer_tail, d);
 }
 
+/* see ev.h */
+void
+ev_defer_queue_late(struct ev_loop *loop, struct ev_defer *d, ev_defer_cb *cb,
+		    void *arg)
+{
+	d->cb = cb;
+	d->arg = arg;
+	if (d->loop != NULL)
+		return;
+	if (loop->late_head == NULL)
+		loop->late_since = mono_now();
+	defer_link(loop, &loop->late_tail, d);
+}
+
+/* at: the head of a list, or the next of one in it. */
 static void
-defer_unlink(struct ev_loop *loop, struct ev_defer **at)
+defer_unlink(struct ev_defer **at, struct ev_defer ***tail)
 {
 	struct ev_defer *d = *at;
 
 	*at = d->next;
-	if (loop->defer_tail == &d->next)
-		loop->defer_tail = at;
+	if (*tail == &d->next)
+		*tail = at;
 	d->next = NULL;
 	d->loop = NULL;
+}
+
+static bool
+defer_find(struct ev_defer **head, struct ev_defer ***tail,
+	   const struct ev_defer *d)
+{
+	for (struct ev_defer **at = head; *at != NULL; at = &(*at)->next) {
+		if (*at == d) {
+			defer_unlink(at, tail);
+			return true;
+		}
+	}
+	return false;
 }
 
 /* see ev.h */
@@ -273,30 +314,39 @@ ev_defer_cancel(struct ev_defer *d)
 {
 	struct ev_loop *loop = d->loop;
 
-	if (loop == NULL)
-		return;
-	for (struct ev_defer **at = &loop->defer_head; *at != NULL;
-	     at = &(*at)->next) {
-		if (*at == d) {
-			defer_unlink(loop, at);
-			return;
-		}
-	}
+	if (loop != NULL &&
+	    !defer_find(&loop->defer_head, &loop->defer_tail, d))
+		(void)defer_find(&loop->late_head, &loop->late_tail, d);
+}
+
+static void
+defer_run_first(struct ev_loop *loop, struct ev_defer **head,
+		struct ev_defer ***tail)
+{
+	struct ev_defer *d = *head;
+	ev_defer_cb *cb = d->cb;
+	void *arg = d->arg;
+
+	defer_unlink(head, tail);
+	loop->ran++;
+	cb(arg);
 }
 
 /* see ev_int.h */
 void
 ev_defer_run(struct ev_loop *loop)
 {
-	for (int i = 0; loop->defer_head != NULL && i < DEFER_TURN_MAX; i++) {
-		struct ev_defer *d = loop->defer_head;
-		ev_defer_cb *cb = d->cb;
-		void *arg = d->arg;
+	for (int i = 0; loop->defer_head != NULL && i < DEFER_TURN_MAX; i++)
+		defer_run_first(loop, &loop->defer_head, &loop->defer_tail);
+}
 
-		defer_unlink(loop, &loop->defer_head);
-		loop->ran++;
-		cb(arg);
-	}
+static void
+late_run(struct ev_loop *loop, bool is_idle)
+{
+	if (!is_idle && mono_diff_ms(mono_now(), loop->late_since) < EV_LATE_MS)
+		return;
+	for (int i = 0; loop->late_head != NULL && i < DEFER_TURN_MAX; i++)
+		defer_run_first(loop, &loop->late_head, &loop->late_tail);
 }
 
 /* -- timers ------------------------------------------------------------- */

@@ -231,7 +231,9 @@ ipc_queue(struct ipc *ch, uint16_t type, uint64_t id, struct slice payload)
 	ret = ipc_frame_write(&ch->out, type, id, payload);
 	if (ret == ERR_LIMIT)
 		return ERR_BUSY;
-	if (ret == ERR_OK)
+	if (ret == ERR_OK && ch->limits.is_patient)
+		ev_defer_queue_late(ch->loop, &ch->flush, ipc_on_flush, ch);
+	else if (ret == ERR_OK)
 		ev_defer_queue(ch->loop, &ch->flush, ipc_on_flush, ch);
 	return ret;
 }

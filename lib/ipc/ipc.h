@@ -7,8 +7,9 @@
  * list, ends the channel: our own program never sends that.
  *
  * Sending only queues; all that was queued in one turn of the event loop goes
- * out in one write. Back-pressure: ipc_send fails with ERR_BUSY above the
- * channel's limit, and the caller answers its client so.
+ * out in one write (of a patient channel: in some turns). Back-pressure:
+ * ipc_send fails with ERR_BUSY above the channel's limit, and the caller
+ * answers its client so.
  *
  * Descriptors travel on control channels only (ipc_send_fd): a channel that
  * was made with want_fds. */
@@ -40,6 +41,9 @@ struct ipc_limits {
 	size_t frame_max; /* largest payload */
 	size_t queue_max; /* bytes that may wait to be sent */
 	bool want_fds;
+	/* Writes wait until the loop has nothing else to do (ev.h: late work):
+	 * for links whose other end does better with larger bursts. */
+	bool is_patient;
 };
 
 /* Takes over fd, also when it fails. name is for the log ("front.0-authority"),
