@@ -15,7 +15,10 @@
 
 enum {
 	OUT_MAX = 1 << 20,
-	TRIM_AFTER = 200
+	TRIM_AFTER = 200,
+	/* Answers of one turn and their records: given back to the kernel
+	 * and asked for again they cost page faults. */
+	HEAP_KEEP_MAX = 4 << 20
 };
 
 /* ---- connections ------------------------------------------------------- */
@@ -370,6 +373,7 @@ ca_front_main(unsigned index)
 	struct front *f = MEM_NEW(struct front);
 	int code;
 
+	os_mem_keep(HEAP_KEEP_MAX);
 	f->listen_fd = -1;
 	f->pending_free = UINT32_MAX;
 	buf_init(&f->csr_der, CSR_MAX);

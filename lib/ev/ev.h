@@ -29,6 +29,12 @@ void ev_loop_run(struct ev_loop *loop);
 /* Runs what is ready, waits for one event at most when wait is true. Tests. */
 void ev_loop_step(struct ev_loop *loop, bool wait);
 void ev_loop_stop(struct ev_loop *loop);
+/* A buffer of 64 kB at most, for bytes on their way inside of one callback. Who
+ * takes it empties it again, and wipes what was in it. */
+enum {
+	EV_SCRATCH_MAX = 65536
+};
+struct buf *ev_loop_get_scratch(struct ev_loop *loop);
 
 /* -- timers: one shot, monotonic. The pending variable is set NULL before the
  * callback runs. A timer fires not before its time. */

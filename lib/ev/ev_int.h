@@ -55,6 +55,7 @@ struct ev_loop {
 	struct ev_resolve *resolves;
 	struct ev_clock *clocks;
 	uint64_t ran; /* timers and deferred work so far */
+	struct buf scratch;
 	uint8_t read_buf[EV_READ_MAX];
 };
 

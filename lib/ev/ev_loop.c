@@ -190,6 +190,7 @@ ev_loop_new(struct ev_loop **out)
 	loop = MEM_NEW(struct ev_loop);
 	loop->defer_tail = &loop->defer_head;
 	loop->late_tail = &loop->late_head;
+	buf_init_secret(&loop->scratch, EV_SCRATCH_MAX);
 	if ((ret = loop_open(loop)) != ERR_OK) {
 		mem_free(loop);
 		return ret;
@@ -215,6 +216,7 @@ ev_loop_free(struct ev_loop *loop)
 	/* Fails when the owner left something open: see ev.h. */
 	must(uv_loop_close(&loop->uv) == 0);
 	garbage_free(loop);
+	buf_fini(&loop->scratch);
 	(void)close(loop->epoll_fd);
 	mem_free(loop);
 }
@@ -244,6 +246,14 @@ void
 ev_loop_stop(struct ev_loop *loop)
 {
 	loop->stopped = true;
+}
+
+/* see ev.h */
+struct buf *
+ev_loop_get_scratch(struct ev_loop *loop)
+{
+	must(buf_len(&loop->scratch) == 0);
+	return &loop->scratch;
 }
 
 /* -- deferred work ------------------------------------------------------ */

@@ -2,6 +2,7 @@
 #include "grpc/wire.h"
 
 #include "base/mem.h"
+#include "base/secret.h"
 
 enum {
 	TAKE_MAX = 64 * 1024,
@@ -33,32 +34,40 @@ write_out(struct wire *w, const struct buf *plain)
 	return ev_stream_out_len(w->stream) == 0;
 }
 
+/* The engine's next output into out, and on its way. False: that is all, or all
+ * that can go now. */
+static bool
+flush_some(struct wire *w, struct buf *out)
+{
+	bool more = w->ops->take(w->arg, out, w->take_max);
+	enum err e = ERR_OK;
+
+	if (buf_len(out) == 0)
+		return false;
+	if (w->tls != NULL)
+		e = tls_conn_write(w->tls, buf_get(out));
+	if (e != ERR_OK)
+		wire_end(w, e, "TLS: the answer cannot be encrypted");
+	return e == ERR_OK && write_out(w, out) && more;
+}
+
 /* The engine's output, as much as the kernel takes. */
 static void
 flush(struct wire *w)
 {
-	struct buf out;
+	struct buf *out = ev_loop_get_scratch(w->loop);
 	bool more = true;
 
-	buf_init_secret(&out, w->take_max);
-	if (w->tls != NULL && !write_out(w, &out))
+	if (w->tls != NULL && !write_out(w, out))
 		more = false;
 	while (more && w->ready && !w->gone &&
 	       ev_stream_out_len(w->stream) == 0) {
-		enum err e = ERR_OK;
-
-		buf_reset(&out);
-		more = w->ops->take(w->arg, &out, w->take_max);
-		if (buf_len(&out) == 0)
-			break;
-		if (w->tls != NULL)
-			e = tls_conn_write(w->tls, buf_get(&out));
-		if (e != ERR_OK)
-			wire_end(w, e, "TLS: the answer cannot be encrypted");
-		if (e != ERR_OK || !write_out(w, &out))
-			break;
+		more = flush_some(w, out);
+		/* An answer may hold a key. */
+		if (out->end > 0)
+			secret_wipe(out->p, out->end);
+		buf_reset(out);
 	}
-	buf_fini(&out);
 	/* Who does not take its answers may not ask for more. */
 	ev_stream_pause(w->stream, ev_stream_out_len(w->stream) > 0);
 }

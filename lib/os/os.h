@@ -98,6 +98,9 @@ void os_close_from(int first);
  * system lets it: the usual 1024 are from the time of select(2). */
 size_t os_files_raise(void);
 unsigned os_cpu_count(void);
+/* Lets so many freed bytes stay with the process: for one whose large buffers
+ * come and go many times a second. */
+void os_mem_keep(size_t len);
 /* Gives freed memory back (malloc_trim). */
 void os_mem_trim(void);
 

@@ -174,6 +174,13 @@ os_cpu_count(void)
 }
 
 void
+os_mem_keep(size_t len)
+{
+	(void)mallopt(M_TRIM_THRESHOLD, (int)len);
+	(void)mallopt(M_MMAP_THRESHOLD, (int)len);
+}
+
+void
 os_mem_trim(void)
 {
 	(void)malloc_trim(0);

@@ -26,6 +26,7 @@ enum store_stmt {
 
 struct store {
 	sqlite3 *db;
+	sqlite3_vfs *vfs; /* store_wal.c; named by path */
 	sqlite3_stmt *stmts[STMT_CNT];
 	char *path;
 	int lock_fd;
@@ -35,6 +36,10 @@ struct store {
 	struct store_counts counts;       /* with the open transaction */
 	struct store_counts counts_saved; /* as they are on the disk */
 };
+
+/* Makes the VFS for this store, and takes it away; the file is closed then. */
+void store_wal_register(struct store *s);
+void store_wal_unregister(struct store *s);
 
 /* The prepared statement; NULL when it cannot be prepared. */
 sqlite3_stmt *store_stmt_get(struct store *s, enum store_stmt id);

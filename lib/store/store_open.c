@@ -103,7 +103,8 @@ store_open_file(struct store *s, struct why *why)
 			       "record: cannot open %s: %s", s->path,
 			       strerror(errno));
 	(void)close(fd);
-	rc = sqlite3_open_v2(s->path, &s->db, flags, NULL);
+	store_wal_register(s);
+	rc = sqlite3_open_v2(s->path, &s->db, flags, s->vfs->zName);
 	if (rc != SQLITE_OK)
 		return store_fail(s, rc, "open", why);
 	(void)sqlite3_busy_timeout(s->db, 2000);
@@ -260,6 +261,7 @@ store_close(struct store *s)
 	for (size_t i = 0; i < STMT_CNT; i++)
 		(void)sqlite3_finalize(s->stmts[i]);
 	(void)sqlite3_close(s->db);
+	store_wal_unregister(s);
 	if (s->lock_fd >= 0)
 		(void)close(s->lock_fd);
 	mem_free(s->path);

@@ -254,9 +254,12 @@ conn_put(struct tls_conn *c, struct slice bytes)
 {
 	size_t most = bytes.len +
 		      (bytes.len / CONN_RECORD_MAX + 2) * CONN_RECORD_EXTRA;
+	uint8_t *room;
 
 	if (buf_len(&c->out) + most > TLS_OUT_MAX)
 		return ERR_LIMIT;
+	/* Room for all the records at once: they come one by one. */
+	must(buf_reserve(&c->out, most, &room) == ERR_OK);
 	while (bytes.len != 0) {
 		struct slice part = slice_sub(bytes, 0, CONN_WRITE_MAX);
 		int n;
