@@ -190,6 +190,64 @@ deferred_work_can_be_cancelled(void **state)
 	assert_int_equal(c.runs, 1);
 }
 
+struct late {
+	struct ev_defer d;
+	int events; /* that were handled */
+	int events_before;
+	int runs;
+};
+
+static void
+late_run(void *arg)
+{
+	struct late *l = arg;
+
+	l->runs++;
+	l->events_before = l->events;
+}
+
+/* Reads nothing: it stays readable. */
+static void
+late_on_poll(void *arg, bool readable, bool writable)
+{
+	struct late *l = arg;
+
+	assert_true(readable && !writable);
+	l->events++;
+}
+
+static void
+late_work_runs_behind_events_and_is_not_starved_by_them(void **state)
+{
+	struct fixture *f = *state;
+	struct ev_poll *poll;
+	struct late l = {.runs = 0};
+	int fds[2];
+
+	assert_int_equal(pipe(fds), 0);
+	assert_int_equal(write(fds[1], "x", 1), 1);
+	assert_int_equal(
+		ev_poll_start(f->loop, fds[0], late_on_poll, &l, &poll),
+		ERR_OK);
+	ev_poll_want(poll, true, false);
+	ev_defer_queue_late(f->loop, &l.d, late_run, &l);
+	ev_defer_queue_late(f->loop, &l.d, late_run, &l);
+	wait_for(f, l.runs > 0);
+	assert_true(l.events_before > 0);
+	assert_int_equal(l.runs, 1);
+	ev_poll_cancel(&poll);
+	/* Nothing to wait for: at once. */
+	ev_defer_queue_late(f->loop, &l.d, late_run, &l);
+	ev_loop_step(f->loop, true);
+	assert_int_equal(l.runs, 2);
+	ev_defer_queue_late(f->loop, &l.d, late_run, &l);
+	ev_defer_cancel(&l.d);
+	ev_loop_step(f->loop, false);
+	assert_int_equal(l.runs, 2);
+	(void)close(fds[0]);
+	(void)close(fds[1]);
+}
+
 static void
 chain_flood(void *arg)
 {
@@ -398,6 +456,7 @@ main(void)
 		CASE(a_cancelled_timer_does_not_fire),
 		CASE(deferred_work_runs_before_the_loop_sleeps),
 		CASE(deferred_work_can_be_cancelled),
+		CASE(late_work_runs_behind_events_and_is_not_starved_by_them),
 		CASE(endless_deferred_work_does_not_starve_timers),
 		CASE(a_signal_is_told),
 		CASE(a_changed_directory_calls_back_once_for_a_burst),

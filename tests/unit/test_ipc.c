@@ -133,7 +133,9 @@ static const struct ipc_cbs end_cbs = {end_on_message, end_on_batch_end,
 static void
 end_open(struct end *e, int fd, bool want_fds)
 {
-	struct ipc_limits limits = {FRAME_MAX, QUEUE_MAX, want_fds};
+	struct ipc_limits limits = {.frame_max = FRAME_MAX,
+				    .queue_max = QUEUE_MAX,
+				    .want_fds = want_fds};
 
 	assert_int_equal(
 		ipc_new(e->f->loop, fd, "test", &limits, &end_cbs, e, &e->ch),

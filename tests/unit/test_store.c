@@ -559,6 +559,49 @@ set_file_limit(rlim_t bytes)
 	assert_int_equal(setrlimit(RLIMIT_FSIZE, &lim), 0);
 }
 
+static int
+count_rows(sqlite3 *db)
+{
+	sqlite3_stmt *st = NULL;
+	int cnt;
+
+	assert_int_equal(sqlite3_prepare_v2(db, "SELECT count(*) FROM cert", -1,
+					    &st, NULL),
+			 SQLITE_OK);
+	assert_int_equal(sqlite3_step(st), SQLITE_ROW);
+	cnt = sqlite3_column_int(st, 0);
+	assert_int_equal(sqlite3_finalize(st), SQLITE_OK);
+	return cnt;
+}
+
+/* What is gathered for one write is in the file when the commit returns, also
+ * where it is more than is gathered; not before. */
+static void
+others_read_what_was_committed_and_nothing_else(void **state)
+{
+	enum {
+		LARGE = 4000
+	};
+	struct fixture *f = *state;
+	struct store_cert open_one = make_cert(LARGE + 2);
+	sqlite3 *other = NULL;
+
+	reopen(f);
+	add_group(f, 1, 1);
+	assert_int_equal(
+		sqlite3_open_v2(f->path, &other, SQLITE_OPEN_READONLY, NULL),
+		SQLITE_OK);
+	assert_int_equal(count_rows(other), 1);
+	add_group(f, 2, LARGE);
+	assert_int_equal(count_rows(other), LARGE + 1);
+	assert_int_equal(store_begin(f->s, &f->why), ERR_OK);
+	assert_int_equal(store_add_intent(f->s, &open_one), ERR_OK);
+	assert_int_equal(count_rows(other), LARGE + 1);
+	assert_int_equal(store_commit(f->s, &f->why), ERR_OK);
+	assert_int_equal(count_rows(other), LARGE + 2);
+	assert_int_equal(sqlite3_close(other), SQLITE_OK);
+}
+
 static void
 a_full_disk_fails_the_commit_and_the_record_stays_whole(void **state)
 {
@@ -606,6 +649,7 @@ main(void)
 		T(a_committed_group_survives_a_kill_and_an_open_one_does_not),
 		T(the_largest_serial_is_found_whatever_the_order),
 		T(only_the_owner_can_read_the_files),
+		T(others_read_what_was_committed_and_nothing_else),
 		T(a_second_writer_is_refused),
 		T(a_newer_schema_is_refused_and_left_alone),
 		T(a_database_of_another_program_is_refused),
