@@ -16,7 +16,9 @@
 #include "store/store_int.h"
 
 enum {
-	WAL_GATHER_MAX = 256 * 1024
+	/* SQLite's own file access takes no more than 128 kB in one call: it
+	 * would report a full disk. */
+	WAL_GATHER_MAX = 64 * 1024
 };
 
 /* SQLite's file follows. */
