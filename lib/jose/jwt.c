@@ -58,8 +58,8 @@ jwt_parse_part(struct slice text64, const char *name, struct why *why,
 	e = json_flat_parse(text, NULL, out);
 	if (e == ERR_LIMIT)
 		return why_set(why, e,
-			       "JWT: %s has more than %d values, or more than "
-			       "32 levels",
+			       "JWT: %s is not one JSON object of at most %d "
+			       "values on 32 levels",
 			       name, JSON_FLAT_VALUES_MAX);
 	if (e != ERR_OK || !json_flat_is(json_flat_root(out), JSON_FLAT_OBJECT))
 		return why_set(why, ERR_SYNTAX,
