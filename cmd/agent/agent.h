@@ -13,6 +13,7 @@
 
 #include "agent/conf.h"
 #include "agent/metrics.h"
+#include "base/json.h"
 #include "ev/ev.h"
 #include "sds/secrets.h"
 
@@ -85,6 +86,8 @@ void agent_files_on_clock(struct agent_files *f);
  * "file-root:F" or "file-root:system" and allowed; the snapshot goes into the
  * table now or when the files are good. */
 bool agent_files_resolve(struct agent_files *f, const char *name);
+/* The member "files": what is read from files, and what is wrong with it. */
+void agent_files_write_json(const struct agent_files *f, struct jsonw *w);
 /* Nobody asks for that name any more: stop watching, withdraw it. */
 void agent_files_release(struct agent_files *f, const char *name);
 

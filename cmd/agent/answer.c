@@ -180,6 +180,25 @@ answer_verify(const struct answer_wanted *wanted, struct why *why,
 	return ERR_OK;
 }
 
+/* Proxies trust whatever stands here. A leaf would be trusted for itself
+ * alone, and nobody else any more. */
+static enum err
+answer_check_roots(const struct pki_bundle *roots, struct why *why)
+{
+	for (size_t i = 0; i < pki_bundle_count(roots); i++) {
+		struct cert c;
+		enum err ret = cert_parse(pki_bundle_get(roots, i), why, &c);
+
+		if (ret == ERR_OK && !c.is_ca)
+			ret = why_set(why, ERR_UNTRUSTED,
+				      "certificate %zu of them is not a CA's",
+				      i + 1);
+		if (ret != ERR_OK)
+			return ret;
+	}
+	return ERR_OK;
+}
+
 enum err
 answer_check(const struct slice *entries, size_t cnt,
 	     const struct answer_wanted *wanted, struct why *why,
@@ -197,6 +216,8 @@ answer_check(const struct slice *entries, size_t cnt,
 			       cnt);
 	ret = pki_bundle_read_pem(wanted->trust_domain, entries[cnt - 1], why,
 				  &a.roots);
+	if (ret == ERR_OK)
+		ret = answer_check_roots(a.roots, why);
 	if (ret != ERR_OK) {
 		why_prefix(why, ret, "the roots (last entry)");
 		goto out;

@@ -36,9 +36,9 @@ struct answer_wanted {
 
 /* entries: PEM texts, at least two; the last one is the root bundle. What it
  * must be: the leaf is for our key and has our identity and nothing more, the
- * chain verifies to the bundle, and nothing in it has expired. A notBefore in
- * the future is accepted (then the clocks differ, which the caller logs).
- * out: owned by the caller, answer_fini; empty on failure. */
+ * bundle holds CAs only, the chain verifies to it, and has not expired. A
+ * notBefore in the future is accepted (then the clocks differ, which the caller
+ * logs). out: owned by the caller, answer_fini; empty on failure. */
 MUST_USE enum err answer_check(const struct slice *entries, size_t cnt,
 			       const struct answer_wanted *wanted,
 			       struct why *why, struct answer *out);

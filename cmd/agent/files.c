@@ -39,6 +39,8 @@ struct item {
 	bool resting;      /* the timer is the rest after a change */
 	bool said_expired; /* of what is served now */
 	char said[WHY_MAX];
+	char *error; /* why the last reading failed; NULL: it did not */
+	struct wall failing_since;
 };
 
 struct agent_files {
@@ -216,7 +218,10 @@ say_failure(struct item *it, enum err e, const struct why *why)
 static void
 on_failure(struct item *it, enum err e, const struct why *why)
 {
-	it->failures++;
+	if (it->failures++ == 0)
+		it->failing_since = wall_now();
+	mem_free(it->error);
+	it->error = mem_dup_str(why_text(why, e));
 	metric_add(it->files->agent->metrics, AM_FILE_SECRET_FAILED, 0, 1);
 	say_failure(it, e, why);
 	it->retry_ms = it->retry_ms == 0 ? RETRY_MIN_MS : 2 * it->retry_ms;
@@ -239,6 +244,7 @@ on_success(struct item *it, struct sds_secret *s)
 		it->said[0] = '\0';
 	it->failures = 0;
 	it->retry_ms = 0;
+	mem_free(TAKE(it->error));
 	put(it, s);
 }
 
@@ -355,6 +361,7 @@ item_free(struct item **at)
 	mem_free(it->path);
 	mem_free(it->key);
 	mem_free(it->alias);
+	mem_free(it->error);
 	mem_free(it);
 }
 
@@ -561,4 +568,27 @@ agent_files_release(struct agent_files *f, const char *name)
 		return;
 	item_free(at);
 	sds_secrets_remove(f->agent->secrets, name);
+}
+
+void
+agent_files_write_json(const struct agent_files *f, struct jsonw *w)
+{
+	char since[WALL_TEXT_MAX];
+
+	jsonw_key(w, "files");
+	jsonw_array_open(w);
+	for (const struct item *it = f->items; it != NULL; it = it->next) {
+		jsonw_object_open(w);
+		jsonw_pair_str(w, "name", slice_of_str(it->name));
+		jsonw_pair_bool(w, "served",
+				sds_secrets_get(f->agent->secrets, it->name) !=
+					NULL);
+		if (it->error != NULL) {
+			wall_format(it->failing_since, since);
+			jsonw_pair_str(w, "error", slice_of_str(it->error));
+			jsonw_pair_str(w, "failing_since", slice_of_str(since));
+		}
+		jsonw_object_close(w);
+	}
+	jsonw_array_close(w);
 }

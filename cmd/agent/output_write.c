@@ -4,6 +4,7 @@
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <limits.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -125,31 +126,43 @@ prepare_links(const char *dir, const char *serial, mode_t mode, struct why *why)
 	return ret;
 }
 
+/* With all that is in it: a crash may have left files under other names. */
 static void
 remove_set(int dir_fd, const char *set)
 {
 	int fd = openat(dir_fd, set,
 			O_RDONLY | O_DIRECTORY | O_CLOEXEC | O_NOFOLLOW);
+	DIR *d = fd < 0 ? NULL : fdopendir(fd);
+	const struct dirent *e;
 
-	if (fd < 0)
+	if (d == NULL) {
+		if (fd >= 0)
+			(void)close(fd);
 		return;
-	for (size_t i = 0; i < COUNT_OF(names); i++)
-		(void)unlinkat(fd, names[i], 0);
-	(void)close(fd);
+	}
+	while ((e = readdir(d)) != NULL)
+		(void)unlinkat(fd, e->d_name, 0);
+	(void)closedir(d);
 	if (unlinkat(dir_fd, set, AT_REMOVEDIR) != 0)
 		log_warn("output", "cannot remove the old set %s: %s", set,
 			 strerror(errno));
 }
 
-/* Sets that are not in force; also those that a crash left. */
+/* All but the one in force; also those that a crash or a full disk left. */
 static void
-remove_old_sets(const char *dir, const char *keep)
+remove_other_sets(const char *dir)
 {
-	DIR *d = opendir(dir);
+	char keep[NAME_MAX + 1] = "";
+	char *link = mem_printf("%s/" DATA_LINK, dir);
+	ssize_t len = readlink(link, keep, sizeof(keep) - 1);
+	bool is_known = len >= 0 || errno == ENOENT;
+	DIR *d = is_known ? opendir(dir) : NULL;
 	const struct dirent *e;
 
+	mem_free(link);
 	if (d == NULL)
 		return;
+	keep[len < 0 ? 0 : len] = '\0';
 	while ((e = readdir(d)) != NULL) {
 		if (strncmp(e->d_name, SET_PREFIX, strlen(SET_PREFIX)) == 0 &&
 		    strcmp(e->d_name, keep) != 0)
@@ -192,8 +205,7 @@ output_write(const char *dir, const char *serial, const struct output_set *set,
 		ret = write_files(dir, fresh, set, mode, why);
 	if (ret == ERR_OK)
 		ret = put_link(dir, fresh, DATA_LINK, why);
-	if (ret == ERR_OK)
-		remove_old_sets(dir, fresh);
+	remove_other_sets(dir);
 	mem_free(fresh);
 	return ret;
 }

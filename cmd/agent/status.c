@@ -7,6 +7,7 @@
  *           failures, failing_since, error, advice, warning
  *   clock   now, set (times), set_at, set_by_ms, problem
  *   output  dir, error
+ *   files   of each: name, served, and where it fails error, failing_since
  *   secrets, streams   as sds/sds.h has them */
 #include "agent/status.h"
 
@@ -322,6 +323,7 @@ status_on_status(void *app, const struct http_request *rq,
 	write_ca(s->a, &w);
 	write_clock(s->a, &w);
 	write_output(s->a, &w);
+	agent_files_write_json(s->a->files, &w);
 	if (s->a->socket != NULL)
 		sds_status_write_json(agent_socket_get_server(s->a->socket),
 				      &w);

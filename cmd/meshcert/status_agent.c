@@ -124,6 +124,27 @@ agent_add_output(struct status *s, const struct json *root)
 	mem_free(text);
 }
 
+/* One line for each name whose files cannot be used. */
+static void
+agent_add_file(struct status *s, const struct json *file)
+{
+	bool served = agent_is_true(file, "served");
+	char *name = agent_dup(json_get(file, "name"));
+	char *error = agent_dup(json_get(file, "error"));
+	char *since = agent_dup(json_get(file, "failing_since"));
+	char *text = mem_printf("%s: %s; %s", name, error,
+				served ? "the one before stays in use"
+				       : "nothing is served under this name");
+
+	if (error[0] != '\0')
+		status_add(s, served ? "WARN" : "BAD", "agent", "files", text,
+			   since, "mend the files: they are read again");
+	mem_free(name);
+	mem_free(error);
+	mem_free(since);
+	mem_free(text);
+}
+
 /* One line for each refusal in force. */
 static void
 agent_add_nacks(struct status *s, const struct json *stream)
@@ -157,11 +178,14 @@ void
 status_read_agent(struct status *s, const struct json *root)
 {
 	const struct json *streams = json_get(root, "streams");
+	const struct json *files = json_get(root, "files");
 
 	agent_add_ready(s, root);
 	agent_add_ca(s, root);
 	agent_add_clock(s, root);
 	agent_add_output(s, root);
+	for (size_t i = 0; i < json_count(files); i++)
+		agent_add_file(s, json_at(files, i));
 	for (size_t i = 0; i < json_count(streams); i++)
 		agent_add_nacks(s, json_at(streams, i));
 }

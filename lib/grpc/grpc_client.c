@@ -214,6 +214,11 @@ on_end(void *arg UNUSED, struct h2_stream *s)
 		finish(r, GRPC_INTERNAL, "the answer has no grpc-status");
 		return;
 	}
+	if (r->status == GRPC_OK && !grpc_reader_is_empty(&r->in)) {
+		finish(r, GRPC_INTERNAL,
+		       "the answer ends in the middle of a message");
+		return;
+	}
 	memcpy(text, r->text, sizeof(text));
 	finish(r, r->status, text);
 }

@@ -124,6 +124,8 @@ announce(struct wire *w)
 		wire_end(w, e, "refused");
 }
 
+static void feed(struct wire *w, struct slice bytes);
+
 static void
 on_turn(void *arg)
 {
@@ -134,8 +136,11 @@ on_turn(void *arg)
 	if (!w->ended)
 		w->ops->on_turn(w->arg);
 	flush(w);
-	if (!w->ended && w->ops->is_finished(w->arg))
+	if (!w->ended && w->ops->is_finished(w->arg)) {
+		/* The engine may have ended it for what the peer sent. */
+		feed(w, SLICE_NONE);
 		wire_end(w, ERR_CLOSED, "ended");
+	}
 	leave(w);
 }
 

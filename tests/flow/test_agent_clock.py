@@ -36,7 +36,12 @@ def agent(procs, folder, build, ca, issuer, clock):
     """Not started."""
     return Agent(procs, folder, build, ca.target, ca.root_pem(),
                  issuer.token(*WHO), namespace=WHO[0], account=WHO[1],
-                 env=clock.env(), config={"ca.retry_max": "30s"})
+                 env=clock.env(), config=allow(clock))
+
+
+def allow(clock):
+    """The agent's sandbox lets it read its clock."""
+    return {"files.allow": [str(clock.folder)]}
 
 
 def serial_of(agent):
@@ -138,7 +143,7 @@ def test_renewals_go_on_while_the_clock_is_wrong(
     agent = Agent(procs, folder, build, ca.target, ca.root_pem(),
                   issuer.token(*WHO), namespace=WHO[0], account=WHO[1],
                   env={"SECRET_TTL": "4s", **clock.env()},
-                  config={"cert.renew_floor": "100ms"})
+                  config={"cert.renew_floor": "100ms", **allow(clock)})
     agent.start().await_ready()
     with agent.channel() as channel, \
             rpc.SecretStream(channel, ["default"]) as stream:
@@ -184,7 +189,8 @@ def test_file_certificates_of_tomorrow_wait_for_their_time(
     ca = pki.TestCA()
     agent = Agent(procs, folder, build, "127.0.0.1:1", pki.cert_pem(ca.cert),
                   namespace="shop", account="files",
-                  env={"CA_PROVIDER": "none", **clock.env()})
+                  env={"CA_PROVIDER": "none", **clock.env()},
+                  config=allow(clock))
     certs = agent.folder / "etc/certs"
     certs.mkdir(parents=True)
     (certs / "root-cert.pem").write_text(pki.cert_pem(ca.cert))

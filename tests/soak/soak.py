@@ -11,7 +11,7 @@ every half minute. Requests come at a low, steady rate, each on a TLS
 connection of its own, without retries. Agent C holds many SDS and Workload
 API streams, which must all stay and hear of each rotation. Nothing may fail,
 nothing may be restarted, and the memory of each of our processes must be flat
-(flat.py says what that means); beside them runs a process with a planted
+(support/flat.py says what that means); beside them runs a process with a planted
 leak, which the same rule must find.
 
 The summary's last line is 'N passed, N failed, N skipped'.
@@ -31,10 +31,9 @@ import grpc
 
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent.parent))
 
-from support import envoy, net, process, rpc, tokens  # noqa: E402 (the path comes first)
+from support import envoy, flat, net, process, rpc, tokens  # noqa: E402 (the path comes first)
 from support.load import Load  # noqa: E402
 from support.meshcert import Agent, Authority  # noqa: E402
-import flat  # noqa: E402
 
 SIDES = {"client": ("shop", "client"), "server": ("shop", "server")}
 LIFE = 4  # seconds

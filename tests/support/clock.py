@@ -3,6 +3,7 @@ monotonic clock, and the machine's clocks, stay as they are."""
 
 import pathlib
 
+
 def library():
     for path in pathlib.Path("/usr/lib").glob("*/faketime/libfaketime.so.1"):
         return path
@@ -10,10 +11,14 @@ def library():
 
 
 class Clock:
-    """time: "+0" (the right one), "-1h", "+3650d", "@1970-01-01 00:00:10"."""
+    """time: "+0" (the right one), "-1h", "+3650d", "@1970-01-01 00:00:10".
+    The process must be able to read self.folder all the time."""
 
     def __init__(self, folder, time="+0"):
-        self._path = pathlib.Path(folder) / "clock"
+        self.folder = pathlib.Path(folder) / "clock"
+        self.folder.mkdir()
+        self.folder.chmod(0o755)
+        self._path = self.folder / "time"
         self.set(time)
 
     def set(self, time):

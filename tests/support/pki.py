@@ -84,7 +84,7 @@ def spoiled(csr):
             "-----END CERTIFICATE REQUEST-----\n")
 
 
-def _usage(**on):
+def usage(**on):
     every = dict.fromkeys(
         ("digital_signature", "content_commitment", "key_encipherment",
          "data_encipherment", "key_agreement", "key_cert_sign", "crl_sign",
@@ -112,7 +112,7 @@ class TestCA:
             .not_valid_before(now - datetime.timedelta(minutes=5)) \
             .not_valid_after(now + datetime.timedelta(days=days)) \
             .add_extension(x509.BasicConstraints(True, None), True) \
-            .add_extension(_usage(key_cert_sign=True, crl_sign=crl_sign),
+            .add_extension(usage(key_cert_sign=True, crl_sign=crl_sign),
                            True) \
             .add_extension(x509.SubjectKeyIdentifier.from_public_key(
                 self.key.public_key()), False)
@@ -142,7 +142,7 @@ class TestCA:
             .not_valid_before(now - datetime.timedelta(seconds=backdate)) \
             .not_valid_after(now + datetime.timedelta(seconds=seconds)) \
             .add_extension(x509.BasicConstraints(False, None), True) \
-            .add_extension(_usage(digital_signature=True), True) \
+            .add_extension(usage(digital_signature=True), True) \
             .add_extension(x509.ExtendedKeyUsage(
                 [ExtendedKeyUsageOID.SERVER_AUTH,
                  ExtendedKeyUsageOID.CLIENT_AUTH]), False) \

@@ -101,12 +101,67 @@ a_link_in_the_way_gets_neither_key_nor_mode(void **state UNUSED)
 	mem_free(path);
 }
 
+/* A set that was being written when the agent was killed. */
+static void
+what_a_crash_left_goes_with_the_next_set(void **state UNUSED)
+{
+	char *left = mem_printf("%s/..set-left", out);
+	char *half = mem_printf("%s/key.pem.XyZ123", left);
+	char *mine = mem_printf("%s/..set-whole/key.pem", out);
+	struct why why = {""};
+	struct stat st;
+	FILE *f;
+
+	assert_int_equal(mkdir(left, 0700), 0);
+	f = fopen(half, "w");
+	assert_non_null(f);
+	assert_int_equal(fclose(f), 0);
+	assert_int_equal(write_set("whole", "first", &why), ERR_OK);
+	assert_int_equal(lstat(left, &st), -1);
+	assert_int_equal(lstat(mine, &st), 0);
+	mem_free(left);
+	mem_free(half);
+	mem_free(mine);
+}
+
+/* A set cannot be put in place: the one in force stays, and no folder of the
+ * attempts piles up. */
+static void
+what_failed_leaves_nothing_behind(void **state UNUSED)
+{
+	char *in_the_way = mem_printf("%s/..tmp-..data", out);
+	char *below = mem_printf("%s/x", in_the_way);
+	char *mine = mem_printf("%s/..data/key.pem", out);
+	struct why why = {""};
+	struct stat st;
+	size_t before;
+
+	assert_int_equal(write_set("good", "first", &why), ERR_OK);
+	before = entries_of(out);
+	assert_int_equal(mkdir(in_the_way, 0700), 0);
+	assert_int_equal(mkdir(below, 0700), 0);
+	for (int i = 2; i < 10; i++) {
+		char serial[8];
+
+		(void)snprintf(serial, sizeof(serial), "%d", i);
+		assert_int_not_equal(write_set(serial, "second", &why), ERR_OK);
+		assert_int_equal(entries_of(out), before + 1);
+	}
+	assert_int_equal(stat(mine, &st), 0);
+	assert_int_equal(st.st_size, 5);
+	mem_free(in_the_way);
+	mem_free(below);
+	mem_free(mine);
+}
+
 int
 main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(a_set_is_swapped_and_closed_to_others),
 		cmocka_unit_test(a_link_in_the_way_gets_neither_key_nor_mode),
+		cmocka_unit_test(what_a_crash_left_goes_with_the_next_set),
+		cmocka_unit_test(what_failed_leaves_nothing_behind),
 	};
 
 	return cmocka_run_group_tests(tests, setup, teardown);
