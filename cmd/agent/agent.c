@@ -250,6 +250,60 @@ agent_choose_socket(struct agent_run *r, struct why *why)
 				  &r->probe);
 }
 
+/* What is looked at anew each time that it is needed; paths are not, because
+ * the sandbox knows those of the start only. */
+static bool
+agent_may_reload(const char *name)
+{
+	static const char *const names[] = {
+		"log.",           "ca.address",
+		"ca.server_name", "ca.renew_by_cert",
+		"ca.cluster_id",  "ca.cert_signer",
+		"ca.headers",     "ca.timeout",
+		"ca.retry_",      "ca.unauthenticated_for",
+		"chain.",         "cert.",
+		"key.",           "files.debounce",
+		"output.mode"};
+
+	for (size_t i = 0; i < COUNT_OF(names); i++) {
+		if (strncmp(name, names[i], strlen(names[i])) == 0)
+			return true;
+	}
+	return false;
+}
+
+/* All or nothing. Environment and options are those of the start, and still
+ * go over the file. */
+static void
+agent_reload(struct agent *a)
+{
+	struct agent_conf fresh = {0};
+	struct agent_conf old;
+	struct why why = {0};
+	enum err ret = a->source->load(a->source->arg, &fresh, &why);
+
+	if (ret == ERR_OK)
+		ret = conf_check_change(agent_conf_keys, &a->conf, &fresh,
+					agent_may_reload, &why);
+	if (ret != ERR_OK) {
+		log_error("reload",
+			  "%s; the configuration before it stays in force",
+			  why_text(&why, ret));
+	} else {
+		log_info("reload", "configuration read again");
+		agent_conf_apply_log(&fresh);
+		/* A request under way looks at the old one. */
+		if (a->renew != NULL)
+			agent_renew_stop(a->renew);
+		old = a->conf;
+		a->conf = fresh;
+		fresh = old;
+		if (a->renew != NULL)
+			agent_renew_resume(a->renew);
+	}
+	agent_conf_free(&fresh);
+}
+
 static void
 agent_on_signal(void *arg, int signum)
 {
@@ -262,9 +316,7 @@ agent_on_signal(void *arg, int signum)
 		return;
 	}
 	if (signum == SIGHUP) {
-		log_info("signal", "SIGHUP: roots, tokens and files are read "
-				   "again by themselves; restart for another "
-				   "configuration");
+		agent_reload(&r->a);
 		return;
 	}
 	ev_loop_stop(r->a.loop);
@@ -344,7 +396,7 @@ agent_close(struct agent_run *r)
 }
 
 int
-agent_run(struct agent_conf *conf)
+agent_run(struct agent_conf *conf, const struct agent_source *source)
 {
 	struct agent_run *r = MEM_NEW(struct agent_run);
 	struct why why = {0};
@@ -352,6 +404,7 @@ agent_run(struct agent_conf *conf)
 	int code;
 
 	r->a.conf = *conf;
+	r->a.source = source;
 	r->a.started = mono_now();
 	r->a.files_max = os_files_raise();
 	log_init(AGENT_PROGRAM, "");

@@ -45,7 +45,15 @@ struct agent_clock {
 	struct wall at; /* what it said after it */
 };
 
+/* Where the configuration comes from, to be read again. */
+struct agent_source {
+	enum err (*load)(void *arg, struct agent_conf *out, struct why *why);
+	void *arg;
+	const char *path; /* its file; NULL: there is none */
+};
+
 struct agent {
+	const struct agent_source *source;
 	struct ev_loop *loop;
 	struct agent_clock clock;
 	struct agent_conf conf;
@@ -64,8 +72,9 @@ struct agent {
 
 /* ---- agent.c ----------------------------------------------------------- */
 
-/* The whole life of the agent; the exit code. conf is finished; taken. */
-int agent_run(struct agent_conf *conf);
+/* The whole life of the agent; the exit code. conf is finished; taken. source
+ * is asked at SIGHUP. */
+int agent_run(struct agent_conf *conf, const struct agent_source *source);
 
 /* ---- files.c: certificates from files ---------------------------------- */
 

@@ -94,6 +94,7 @@ confine_plan_reads(const struct agent *a, struct sandbox_ask *ask,
 	} files[] = {
 		{"ca.root_file", root},
 		{"ca.token_file", c->ca_token_file},
+		{"--config", a->source->path},
 		{"files.client_cert", c->files_client_cert},
 		{"files.client_key", c->files_client_key},
 		{"files.client_root", c->files_client_root},

@@ -101,6 +101,12 @@ load(const struct main_opts *o, struct agent_conf *conf, struct why *why)
 	return ret == ERR_OK ? agent_conf_finish(conf, why) : ret;
 }
 
+static enum err
+load_again(void *arg, struct agent_conf *conf, struct why *why)
+{
+	return load(arg, conf, why);
+}
+
 int
 main(int argc, char **argv)
 {
@@ -130,5 +136,7 @@ main(int argc, char **argv)
 		return print_template(&conf);
 	if (o.check || o.print_config)
 		return agent_print(&conf, o.check);
-	return agent_run(&conf);
+	return agent_run(&conf, &(struct agent_source){.load = load_again,
+						       .arg = &o,
+						       .path = o.config});
 }

@@ -537,6 +537,26 @@ agent_renew_on_clock(struct agent_renew *r)
 }
 
 void
+agent_renew_stop(struct agent_renew *r)
+{
+	if (r->state == RENEW_WAITING)
+		return;
+	upstream_cancel(&r->up);
+	ev_defer_cancel(&r->make_key);
+	ev_timer_cancel(&r->timer);
+	/* The key may be of another kind now. */
+	custody_unref(TAKE(r->key));
+	r->state = RENEW_PAUSING;
+}
+
+void
+agent_renew_resume(struct agent_renew *r)
+{
+	if (r->state == RENEW_PAUSING)
+		renew_ask(r);
+}
+
+void
 agent_renew_now(struct agent_renew *r)
 {
 	if (r->state != RENEW_ASKING)

@@ -10,6 +10,10 @@ struct agent_renew *agent_renew_new(struct agent *a);
 void agent_renew_free(struct agent_renew *r);
 /* Asks for a new certificate now (SIGUSR1, tests). Not while it is asking. */
 void agent_renew_now(struct agent_renew *r);
+/* Around a change of the configuration: what is under way ends, and begins
+ * anew with resume. A planned renewal stays where it is. */
+void agent_renew_stop(struct agent_renew *r);
+void agent_renew_resume(struct agent_renew *r);
 /* The clock was set: plans made by it are made again, and what failed may have
  * failed by it. */
 void agent_renew_on_clock(struct agent_renew *r);

@@ -98,36 +98,6 @@ supervisor_may_reload(const char *name)
 
 /* All or nothing: roles of which some know the new value and others (those
  * that are restarted later) the old one would contradict each other. */
-static enum err
-supervisor_check_reload(const struct supervisor *s, const struct ca_conf *fresh,
-			struct why *why)
-{
-	enum err ret = ERR_OK;
-
-	for (const struct conf_key *k = ca_conf_keys;
-	     ret == ERR_OK && k->name != NULL; k++) {
-		const struct conf_key one[] = {*k, {.name = NULL}};
-		struct buf now;
-		struct buf then;
-
-		if (supervisor_may_reload(k->name))
-			continue;
-		buf_init(&now, CONFIG_MAX);
-		buf_init(&then, CONFIG_MAX);
-		ret = conf_print(one, fresh, &now);
-		if (ret == ERR_OK)
-			ret = conf_print(one, &s->conf, &then);
-		if (ret == ERR_OK &&
-		    !slice_is_eq(buf_get(&now), buf_get(&then)))
-			ret = why_set(why, ERR_CONFIG,
-				      "%s was changed, which needs a restart",
-				      k->name);
-		buf_fini(&now);
-		buf_fini(&then);
-	}
-	return ret;
-}
-
 static void
 supervisor_reload(struct supervisor *s)
 {
@@ -140,7 +110,8 @@ supervisor_reload(struct supervisor *s)
 	buf_init(&text, CONFIG_MAX);
 	ret = supervisor_load(s, &text, &fresh, &why);
 	if (ret == ERR_OK)
-		ret = supervisor_check_reload(s, &fresh, &why);
+		ret = conf_check_change(ca_conf_keys, &s->conf, &fresh,
+					supervisor_may_reload, &why);
 	if (ret != ERR_OK) {
 		log_error("supervisor.reload",
 			  "%s; the configuration before it stays in force",

@@ -66,6 +66,12 @@ MUST_USE enum err conf_parse(const struct conf_key *keys, struct slice text,
 MUST_USE enum err conf_set(const struct conf_key *keys, void *target,
 			   const char *key, const char *value, struct why *why);
 void conf_free(const struct conf_key *keys, void *target);
+/* For a reload, which takes all or nothing: ERR_CONFIG, and why names each key
+ * that differs between the two and that may_change does not let. */
+MUST_USE enum err conf_check_change(const struct conf_key *keys,
+				    const void *before, const void *after,
+				    bool (*may_change)(const char *name),
+				    struct why *why);
 /* The effective configuration as YAML; secrets as "(set)". */
 enum err conf_print(const struct conf_key *keys, const void *target,
 		    struct buf *out);

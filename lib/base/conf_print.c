@@ -10,7 +10,8 @@
 #include "base/mem.h"
 
 enum {
-	CONF_WIDTH = 78
+	CONF_WIDTH = 78,
+	CONF_VALUE_MAX = 1 << 20
 };
 
 struct conf_printer {
@@ -474,4 +475,49 @@ conf_print_table(const struct conf_key *keys, struct buf *out)
 	conf_print_json(&w, keys);
 	(void)buf_put_u8(out, '\n');
 	return buf_has_failed(out) ? ERR_LIMIT : ERR_OK;
+}
+
+/* ---- comparing ---------------------------------------------------------- */
+
+static bool
+conf_is_same(const struct conf_key *k, const void *a, const void *b)
+{
+	const struct conf_key one[] = {*k, {.name = NULL}};
+	struct buf text_a, text_b;
+	struct conf_printer pa = {.out = &text_a, .shows_secrets = true};
+	struct conf_printer pb = {.out = &text_b, .shows_secrets = true};
+	bool same;
+
+	buf_init_secret(&text_a, CONF_VALUE_MAX);
+	buf_init_secret(&text_b, CONF_VALUE_MAX);
+	conf_walk(&pa, one, a, conf_print_key);
+	conf_walk(&pb, one, b, conf_print_key);
+	same = !buf_has_failed(&text_a) && !buf_has_failed(&text_b) &&
+	       slice_is_eq(buf_get(&text_a), buf_get(&text_b));
+	buf_fini(&text_a);
+	buf_fini(&text_b);
+	return same;
+}
+
+enum err
+conf_check_change(const struct conf_key *keys, const void *before,
+		  const void *after, bool (*may_change)(const char *name),
+		  struct why *why)
+{
+	struct buf names;
+	enum err ret = ERR_OK;
+
+	buf_init(&names, CONF_VALUE_MAX);
+	for (const struct conf_key *k = keys; k->name != NULL; k++) {
+		if (may_change(k->name) || conf_is_same(k, before, after))
+			continue;
+		(void)buf_printf(&names, "%s%s",
+				 buf_len(&names) > 0 ? ", " : "", k->name);
+	}
+	if (buf_len(&names) > 0)
+		ret = why_set(why, ERR_CONFIG,
+			      "%.*s: changed, which needs a restart",
+			      SLICE_FMT(buf_get(&names)));
+	buf_fini(&names);
+	return ret;
 }

@@ -29,17 +29,6 @@ CONFIG = {"ca.timeout": "700ms", "ca.retry_min": "50ms",
           "ca.retry_max": "400ms"}
 
 
-def serial_of(agent):
-    with agent.channel() as channel:
-        found = rpc.fetch_secrets(channel, ["default"])["default"]
-    return pki.load_all(found.tls_certificate.certificate_chain
-                        .inline_bytes)[0].serial_number
-
-
-def metric(agent, name, **labels):
-    return net.metric(net.get(agent.status + "/metrics")[1], name, **labels)
-
-
 @pytest.fixture(scope="module")
 def world(build):
     """A good CA behind a gate, and an agent that has its certificate: shared,
@@ -72,7 +61,7 @@ def suffers(world, text):
             first = keeps(agent, text)
             gate.mode, fake.answer = None, FakeCA.good
             stream.receive()  # the same stream hears of the new one
-        assert serial_of(agent) != first
+        assert agent.serial() != first
         until(lambda: status_of(agent)["ca"]["failures"] == 0,
               "it is well again", alive=agent.process)
     finally:
@@ -82,18 +71,18 @@ def suffers(world, text):
 def keeps(agent, text):
     """Asked to renew it fails, says so, tries again, and serves what it had;
     its serial number."""
-    first, since = serial_of(agent), agent.process.mark()
-    failed = metric(agent, FAILED)
+    first, since = agent.serial(), agent.process.mark()
+    failed = agent.metric(FAILED)
     agent.process.signal(signal.SIGUSR1)
     agent.process.await_line(
         f"not renewed .*({text}).*in force stays for .*next attempt in",
         since=since)
-    until(lambda: metric(agent, FAILED) >= failed + 2, "it tried again",
+    until(lambda: agent.metric(FAILED) >= failed + 2, "it tried again",
           alive=agent.process)
     status = status_of(agent)
     assert status["ready"] and status["ca"]["failures"] > 0
     assert status["ca"]["error"] and status["ca"]["failing_since"]
-    assert serial_of(agent) == first
+    assert agent.serial() == first
     return first
 
 
@@ -426,10 +415,10 @@ def test_an_answer_that_is_not_what_was_asked_for(world, what):
     fake, _, agent = world
     make, text = ANSWERS[what]
     fake.answer = lambda _, request, __: make(fake, request)
-    refused = metric(agent, "meshcert_agent_answers_refused_total")
+    refused = agent.metric("meshcert_agent_answers_refused_total")
     suffers(world, text)
     # Counted as refused, or, where it cannot be an answer, as failed.
-    assert metric(agent, "meshcert_agent_answers_refused_total") > refused \
+    assert agent.metric("meshcert_agent_answers_refused_total") > refused \
         or what in ("nothing", "more entries than any chain",
                     "a megabyte of text")
 
@@ -437,10 +426,10 @@ def test_an_answer_that_is_not_what_was_asked_for(world, what):
 def test_an_answer_through_an_intermediate_is_taken(world):
     """The contrast to its wrong orders."""
     fake, _, agent = world
-    first = serial_of(agent)
+    first = agent.serial()
     fake.answer = lambda _, request, __: below(
         fake, request, order=["leaf", "middle", "root"])
     agent.process.signal(signal.SIGUSR1)
-    until(lambda: serial_of(agent) != first, "it was renewed",
+    until(lambda: agent.serial() != first, "it was renewed",
           alive=agent.process)
     fake.answer = FakeCA.good

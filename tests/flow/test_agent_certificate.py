@@ -28,22 +28,6 @@ def leaf_of(secret):
                         .inline_bytes)[0]
 
 
-def default_of(agent):
-    with agent.channel() as channel:
-        return rpc.fetch_secrets(channel, ["default"])["default"]
-
-
-def serial_of(agent):
-    return leaf_of(default_of(agent)).serial_number
-
-
-def metric(agent, name):
-    for line in net.get(agent.status + "/metrics")[1].splitlines():
-        if line.startswith(name + " ") or line.startswith(name + "{"):
-            return float(line.rsplit(" ", 1)[1])
-    return None
-
-
 @pytest.fixture
 def make_agent(procs, folder, build):
     def make(target, root_pem, token="a.b.c", **more):
@@ -115,15 +99,15 @@ def test_the_old_certificate_stays_while_the_authority_is_down(
                             "SECRET_GRACE_PERIOD_RATIO": "0.9"},
                        config={"cert.renew_floor": "100ms"})
     agent.start().await_ready()
-    first = serial_of(agent)
+    first = agent.serial()
     ca.stop()
     agent.process.await_line(r"not renewed .* in force stays for")
     until(lambda: status_of(agent)["ca"]["failures"] > 2, "it tried again",
           alive=agent.process)
-    assert serial_of(agent) == first
+    assert agent.serial() == first
     assert net.get(agent.status + "/healthz/ready")[0] == 200
     ca.start()
-    until(lambda: serial_of(agent) != first, "it was renewed",
+    until(lambda: agent.serial() != first, "it was renewed",
           alive=agent.process)
     assert status_of(agent)["ca"]["failures"] == 0
 
@@ -151,11 +135,11 @@ def test_the_token_is_read_for_each_request_and_may_vanish(
     agent.process.await_line("UNAUTHENTICATED: request authenticate failure")
     agent.token_path.write_text(issuer.token("shop", "client"))
     agent.await_ready()
-    first = serial_of(agent)
+    first = agent.serial()
     agent.token_path.unlink()
     # Without a token its own certificate says who it is.
     agent.process.signal(10)
-    until(lambda: serial_of(agent) != first, "it was renewed",
+    until(lambda: agent.serial() != first, "it was renewed",
           alive=agent.process)
 
 
@@ -170,7 +154,7 @@ def test_what_it_sends_is_what_istio_s_agent_sends(fake, make_agent):
     assert request.validity_duration == 3600
     assert [(e.key, e.value.string_value)
             for e in request.metadata.fields] == [("CertSigner", "gold")]
-    assert pki.uri_of(leaf_of(default_of(agent))) == ID
+    assert pki.uri_of(leaf_of(agent.secret())) == ID
 
 
 @pytest.mark.parametrize("what, text", [
@@ -186,7 +170,7 @@ def test_a_bad_answer_is_refused_and_the_good_certificate_stays(
         fake, make_agent, what, text):
     agent = make_agent(fake.target, fake.root_pem(),
                        config={"ca.retry_max": "1s"}).start().await_ready()
-    first = serial_of(agent)
+    first = agent.serial()
     stranger = pki.TestCA("stranger")
     bad = {
         "identity": lambda r, c: fake.good(
@@ -201,10 +185,10 @@ def test_a_bad_answer_is_refused_and_the_good_certificate_stays(
     fake.answer = lambda _, request, context: bad(request, context)
     agent.process.signal(10)
     agent.process.await_line("not renewed .*(" + text + ")")
-    assert serial_of(agent) == first
-    assert metric(agent, "istio_agent_num_failed_outgoing_requests") >= 1
+    assert agent.serial() == first
+    assert agent.metric("istio_agent_num_failed_outgoing_requests") >= 1
     fake.answer = FakeCA.good
-    until(lambda: serial_of(agent) != first, "a good answer was taken",
+    until(lambda: agent.serial() != first, "a good answer was taken",
           alive=agent.process)
 
 
@@ -317,7 +301,7 @@ def test_output_certs_are_always_one_set_and_never_open_to_the_world(
                    not p.is_symlink()] == [os.readlink(out / "..data")],
           "the old sets were removed")
     assert (out / "cert-chain.pem").read_text() == \
-        default_of(agent).tls_certificate.certificate_chain.inline_bytes \
+        agent.secret().tls_certificate.certificate_chain.inline_bytes \
         .decode()
 
 
@@ -345,7 +329,7 @@ def test_the_key_is_of_the_kind_that_the_environment_says(
         ca, issuer, make_agent, env, kind, form):
     agent = make_agent(ca.target, ca.root_pem(),
                        issuer.token("shop", "client"), env=env)
-    secret = default_of(agent.start().await_ready())
+    secret = agent.start().await_ready().secret()
     pem = secret.tls_certificate.private_key.inline_bytes
     assert pem.startswith(f"-----BEGIN {form}-----".encode())
     key = serialization.load_pem_private_key(pem, None)
@@ -357,13 +341,13 @@ def test_no_key_is_in_the_log_or_in_the_status(ca, issuer, make_agent):
     agent = make_agent(ca.target, ca.root_pem(),
                        issuer.token("shop", "client"),
                        config={"log.level": "debug"})
-    secret = default_of(agent.start().await_ready())
+    secret = agent.start().await_ready().secret()
     pem = secret.tls_certificate.private_key.inline_bytes.decode()
     middle = pem.splitlines()[1]
     token = agent.token_path.read_text()
     status = net.get(agent.status + "/status")[1]
     everything = "\n".join(agent.process.lines()) + status
-    assert leaf_of(secret).serial_number == serial_of(agent)
+    assert leaf_of(secret).serial_number == agent.serial()
     # The same search finds what is there on purpose.
     chain = secret.tls_certificate.certificate_chain.inline_bytes.decode()
     assert chain.splitlines()[1] in status
@@ -380,9 +364,9 @@ def test_a_join_token_gives_the_first_certificate_and_that_the_next(
         check=True)
     token = re.search(r"^\S{20,}$", done.stdout, re.M).group(0)
     agent = make_agent(ca.target, ca.root_pem(), token).start().await_ready()
-    first = serial_of(agent)
+    first = agent.serial()
     agent.process.signal(10)
-    until(lambda: serial_of(agent) != first, "it was renewed",
+    until(lambda: agent.serial() != first, "it was renewed",
           alive=agent.process)
     # The token is used up: nobody else gets anything for it.
     other = make_agent(ca.target, ca.root_pem(), token, name="other").start()

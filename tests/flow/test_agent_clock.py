@@ -44,17 +44,6 @@ def allow(clock):
     return {"files.allow": [str(clock.folder)]}
 
 
-def serial_of(agent):
-    with agent.channel() as channel:
-        found = rpc.fetch_secrets(channel, ["default"])["default"]
-    return pki.load_all(found.tls_certificate.certificate_chain
-                        .inline_bytes)[0].serial_number
-
-
-def metric(agent, name, **labels):
-    return net.metric(net.get(agent.status + "/metrics")[1], name, **labels)
-
-
 def set_clock(agent, clock, time):
     """Returns when the agent has noticed."""
     before = status_of(agent)["clock"]["set"]
@@ -65,7 +54,7 @@ def set_clock(agent, clock, time):
 
 def test_an_hour_forward_and_back_changes_nothing(agent, clock):
     agent.start().await_ready()
-    first, plan = serial_of(agent), status_of(agent)["ca"]["next"]
+    first, plan = agent.serial(), status_of(agent)["ca"]["next"]
     for time, text in (("+1h", "went forward by (1h0m0|59m59)"),
                        ("+0", "went back by (1h0m0|59m59)"),
                        ("-1h", "went back by (1h0m0|59m59)"),
@@ -76,11 +65,11 @@ def test_an_hour_forward_and_back_changes_nothing(agent, clock):
         status = status_of(agent)
         assert status["ready"], status
         assert status["ca"]["failures"] == 0
-        assert serial_of(agent) == first
+        assert agent.serial() == first
     # The plan was told anew each time, and is where it was.
     assert status_of(agent)["ca"]["next"][:18] == plan[:18]
-    assert metric(agent, "meshcert_agent_clock_set_total") == 4
-    assert metric(agent, "istio_agent_num_outgoing_requests") == 1
+    assert agent.metric("meshcert_agent_clock_set_total") == 4
+    assert agent.metric("istio_agent_num_outgoing_requests") == 1
 
 
 def test_a_clock_an_hour_late_is_a_problem_on_the_status_page(agent, clock):
@@ -94,31 +83,31 @@ def test_a_clock_an_hour_late_is_a_problem_on_the_status_page(agent, clock):
 
 def test_ten_years_forward_and_back(agent, clock):
     agent.start().await_ready()
-    first = serial_of(agent)
+    first = agent.serial()
     set_clock(agent, clock, f"+{TEN_YEARS}d")
     agent.process.await_line(
         "not renewed .*expired at .*compare the clocks.*HAS EXPIRED")
     # What there is, is better than nothing: peers with the right time take
     # it. Probes see that something is wrong, and where.
-    assert serial_of(agent) == first
+    assert agent.serial() == first
     status = status_of(agent)
     assert not status["ready"] and "expired" in status["not_ready"]
     assert "compare the clocks" in status["ca"]["advice"]
     assert net.get(agent.status + "/healthz/ready")[0] == 503
-    assert metric(agent, "meshcert_agent_failures_total", cause="expired") > 0
+    assert agent.metric("meshcert_agent_failures_total", cause="expired") > 0
     # Not at the end of a pause of half a minute, but at once.
     set_clock(agent, clock, "+0")
     until(lambda: status_of(agent)["ready"] and
           status_of(agent)["ca"]["failures"] == 0, "it came back", 5,
           agent.process)
-    assert serial_of(agent) != first
+    assert agent.serial() != first
 
 
 def test_ten_years_back_and_forward(agent, clock):
     agent.start().await_ready()
-    first = serial_of(agent)
+    first = agent.serial()
     set_clock(agent, clock, f"-{TEN_YEARS}d")
-    assert serial_of(agent) == first
+    assert agent.serial() == first
     status = status_of(agent)
     assert status["ready"], status  # peers take it
     assert "begins at" in status["clock"]["problem"]
@@ -127,11 +116,11 @@ def test_ten_years_back_and_forward(agent, clock):
     assert status["ca"]["next"] < status["clock"]["now"][:4] + "-12-31"
     agent.process.signal(10)
     agent.process.await_line("is not valid before .*compare the clocks")
-    assert metric(agent, "meshcert_agent_failures_total",
+    assert agent.metric("meshcert_agent_failures_total",
                   cause="not_yet_valid") > 0
-    assert serial_of(agent) == first
+    assert agent.serial() == first
     set_clock(agent, clock, "+0")
-    until(lambda: serial_of(agent) != first, "it was renewed",
+    until(lambda: agent.serial() != first, "it was renewed",
           alive=agent.process)
     assert status_of(agent)["ca"]["failures"] == 0
 
@@ -168,7 +157,7 @@ def test_at_boot_in_1970_it_waits_for_the_clock(agent, clock):
     set_clock(agent, clock, "+0")
     until(lambda: status_of(agent)["ready"], "it was served", 5,
           agent.process)
-    assert serial_of(agent)
+    assert agent.serial()
 
 
 def write_pair(folder, ca, **more):
@@ -196,21 +185,21 @@ def test_file_certificates_of_tomorrow_wait_for_their_time(
     (certs / "root-cert.pem").write_text(pki.cert_pem(ca.cert))
     old = write_pair(certs, ca)
     agent.start().await_ready()
-    assert serial_of(agent) == old
+    assert agent.serial() == old
     new = write_pair(certs, ca, backdate=-7200, seconds=3 * 86400)
     agent.process.await_line("not valid yet: is the clock")
-    assert serial_of(agent) == old
-    assert metric(agent, "istio_agent_num_file_secret_failures_total") > 0
+    assert agent.serial() == old
+    assert agent.metric("istio_agent_num_file_secret_failures_total") > 0
     # Two hours later it is taken; and stays when the clock goes back, where
     # the old one is not there any more.
     set_clock(agent, clock, "+3h")
-    until(lambda: serial_of(agent) == new, "the new pair was served",
+    until(lambda: agent.serial() == new, "the new pair was served",
           alive=agent.process)
     set_clock(agent, clock, "+0")
-    assert serial_of(agent) == new
+    assert agent.serial() == new
     set_clock(agent, clock, f"+{TEN_YEARS}d")
     agent.process.await_line("served because there is no other")
-    assert serial_of(agent) == new
+    assert agent.serial() == new
     assert not status_of(agent)["ready"]
     set_clock(agent, clock, "+3h")
     assert status_of(agent)["ready"]

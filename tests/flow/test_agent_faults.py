@@ -11,9 +11,10 @@ import subprocess
 
 import grpc
 import pytest
+import yaml
 from support import net, pki, rpc
 from support.fake_ca import FakeCA, status_of
-from support.meshcert import Agent, Authority
+from support.meshcert import Agent, Authority, nested
 from support.process import until
 
 WHO = ("shop", "client")
@@ -22,22 +23,9 @@ TOKEN = "head.claims.signature"
 FAST = {"ca.retry_min": "50ms", "ca.retry_max": "400ms"}
 
 
-def secret_of(agent, name="default"):
-    with agent.channel() as channel:
-        return rpc.fetch_secrets(channel, [name])[name]
-
-
 def leaf_of(secret):
     return pki.load_all(secret.tls_certificate.certificate_chain
                         .inline_bytes)[0]
-
-
-def serial_of(agent):
-    return leaf_of(secret_of(agent)).serial_number
-
-
-def metric(agent, name, **labels):
-    return net.metric(net.get(agent.status + "/metrics")[1], name, **labels)
 
 
 def status_lines(build, agent):
@@ -74,7 +62,7 @@ def ask(agent):
 
 
 def renewed(agent, first):
-    until(lambda: serial_of(agent) != first, "it was renewed",
+    until(lambda: agent.serial() != first, "it was renewed",
           alive=agent.process)
 
 
@@ -116,13 +104,13 @@ TOKENS = {
 def test_a_token_that(fake, make_agent, what):
     spoil, text = TOKENS[what]
     agent = make_agent(fake.target, fake.root_pem()).start().await_ready()
-    first, since = serial_of(agent), agent.process.mark()
+    first, since = agent.serial(), agent.process.mark()
     spoil(agent.token_path)
     ask(agent)
     agent.process.await_line(text, since=since)
     agent.process.await_line("not renewed .*in force stays for", since=since)
-    assert serial_of(agent) == first
-    assert metric(agent, "meshcert_agent_failures_total",
+    assert agent.serial() == first
+    assert agent.metric("meshcert_agent_failures_total",
                   cause="unauthenticated") > 0
     # Put back, as a kubelet does, it is read by itself.
     fresh = agent.token_path.with_suffix(".new")
@@ -154,14 +142,14 @@ ROOTS = {
 def test_a_root_file_that(fake, make_agent, what):
     spoil, text = ROOTS[what]
     agent = make_agent(fake.target, fake.root_pem()).start().await_ready()
-    first, since = serial_of(agent), agent.process.mark()
-    roots = secret_of(agent, "ROOTCA").validation_context
+    first, since = agent.serial(), agent.process.mark()
+    roots = agent.secret("ROOTCA").validation_context
     spoil(agent.root_path)
     ask(agent)
     agent.process.await_line(f"not renewed .*{text}.*in force stays for",
                              since=since)
-    assert serial_of(agent) == first
-    assert secret_of(agent, "ROOTCA").validation_context == roots
+    assert agent.serial() == first
+    assert agent.secret("ROOTCA").validation_context == roots
     if agent.root_path.is_dir():
         agent.root_path.rmdir()
     agent.root_path.write_text(fake.root_pem())
@@ -173,7 +161,7 @@ def test_the_authority_s_root_is_replaced_under_it(folder, make_agent):
     does, without a restart; proxies then hear of the new root."""
     with FakeCA(folder) as old:
         agent = make_agent(old.target, old.root_pem()).start().await_ready()
-        first, port = serial_of(agent), old.port
+        first, port = agent.serial(), old.port
     with FakeCA(folder, port=port) as new:
         ask(agent)
         agent.process.await_line("not renewed .*TLS: server certificate")
@@ -213,7 +201,7 @@ def test_what_has_expired_is_replaced_by_nothing_but_a_good_one(
         assert not status["ready"] and "expired" in status["not_ready"]
         assert net.get(agent.status + "/healthz/ready")[0] == 503
         assert net.get(agent.status + "/healthz/live")[0] == 200
-        assert metric(agent, "istio_agent_cert_expiry_seconds",
+        assert agent.metric("istio_agent_cert_expiry_seconds",
                       resource_name="default") <= 0
         assert "the certificate has expired" in status_lines(build, agent)
         with FakeCA(folder, port=port) as again:
@@ -281,14 +269,14 @@ def test_an_output_folder_that_becomes_read_only(
                        env={"OUTPUT_CERTS": str(out)}).start().await_ready()
     until(lambda: (out / "key.pem").exists(), "the files were written")
     before = (out / "cert-chain.pem").read_text()
-    first = serial_of(agent)
+    first = agent.serial()
     out.chmod(0o555)
     ask(agent)
     agent.process.await_line("certificates not written to .*again in")
     renewed(agent, first)  # proxies get it all the same
     assert is_one_set(out)
     assert (out / "cert-chain.pem").read_text() == before
-    assert metric(agent, "meshcert_agent_output_failures_total") > 0
+    assert agent.metric("meshcert_agent_output_failures_total") > 0
     assert status_of(agent)["output"]["error"]
     assert "make the folder writable" in status_lines(build, agent)
     out.chmod(0o755)
@@ -327,7 +315,7 @@ def test_an_output_folder_that_is_full(fake, folder, make_agent):
     with open(filler, "wb", buffering=0) as f, pytest.raises(OSError):
         while True:
             f.write(bytes(1024))
-    first = serial_of(agent)
+    first = agent.serial()
     ask(agent)
     agent.process.await_line("certificates not written to .*No space|no space")
     renewed(agent, first)
@@ -400,20 +388,63 @@ FILES = {
 @pytest.mark.parametrize("what", FILES)
 def test_file_certificates_with(mounted, build, what):
     spoil, text = FILES[what]
-    first, since = serial_of(mounted), mounted.process.mark()
+    first, since = mounted.serial(), mounted.process.mark()
     spoil(mounted)
     mounted.process.await_line(
         f"file certificate cannot be used name=default: .*({text}).*the one "
         "before stays in use", since=since)
-    assert serial_of(mounted) == first
-    assert metric(mounted, "istio_agent_num_file_secret_failures_total") > 0
+    assert mounted.serial() == first
+    assert mounted.metric("istio_agent_num_file_secret_failures_total") > 0
     entry, = (f for f in status_of(mounted)["files"]
               if f["name"] == "default")
     assert entry["served"] and entry["error"] and entry["failing_since"]
     assert "mend the files" in status_lines(build, mounted)
     new = put_pair(mounted)
-    until(lambda: serial_of(mounted) == new, "the mended pair was served",
+    until(lambda: mounted.serial() == new, "the mended pair was served",
           alive=mounted.process)
     entry, = (f for f in status_of(mounted)["files"]
               if f["name"] == "default")
     assert "error" not in entry
+
+
+# ---- the configuration ------------------------------------------------------
+
+def reload(agent, config):
+    """Changes keys in its file, and tells it."""
+    since = agent.process.mark()
+    path = agent.folder / "agent.yaml"
+    agent.config.update(config)
+    path.write_text(yaml.safe_dump(nested(agent.config)))
+    agent.process.signal(signal.SIGHUP)
+    return since
+
+
+def test_a_reload_takes_what_can_change_and_mends_what_failed(
+        fake, make_agent):
+    agent = make_agent("127.0.0.1:1", fake.root_pem(), env={"CA_ADDR": ""},
+                       config={"ca.address": "127.0.0.1:1",
+                               "ca.retry_max": "30s"}).start()
+    agent.process.await_line("no certificate from 127.0.0.1:1, attempt 3")
+    since = reload(agent, {"ca.address": fake.target, "cert.ttl": "1h",
+                           "log.level": "debug"})
+    agent.process.await_line("configuration read again", since=since)
+    agent.await_ready(5)
+    assert fake.requests[0][0].validity_duration == 3600
+
+
+def test_a_reload_is_refused_whole_and_names_what_needs_a_restart(
+        fake, make_agent):
+    agent = make_agent(fake.target, fake.root_pem()).start().await_ready()
+    first = agent.serial()
+    since = reload(agent, {"cert.ttl": "2h", "ca.token_file": "/elsewhere",
+                           "listen.status": "127.0.0.1:1"})
+    agent.process.await_line("ca.token_file, listen.status: changed, which "
+                             "needs a restart; the configuration before it",
+                             since=since)
+    since = reload(agent, {"ca.token_file": str(agent.token_path),
+                           "cert.renew_ratio": "seven"})
+    agent.process.await_line("cert.renew_ratio: seven is no number.*stays in "
+                             "force", since=since)
+    ask(agent)
+    renewed(agent, first)
+    assert fake.requests[-1][0].validity_duration == 86400

@@ -31,7 +31,8 @@ import grpc
 
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent.parent))
 
-from support import envoy, flat, net, process, rpc, tokens  # noqa: E402 (the path comes first)
+from support import (  # noqa: E402 (the path comes first)
+    envoy, flat, net, process, rpc, tokens)
 from support.load import Load  # noqa: E402
 from support.meshcert import Agent, Authority  # noqa: E402
 

@@ -11,7 +11,7 @@ import tempfile
 
 import yaml
 
-from . import net, process, rpc, tokens
+from . import net, pki, process, rpc, tokens
 
 SERVING_NAME = "istiod.istio-system.svc"
 
@@ -215,3 +215,19 @@ class Agent:
 
     def channel(self):
         return rpc.unix_channel(self.socket)
+
+    def secret(self, name="default"):
+        """What it serves over SDS."""
+        with self.channel() as channel:
+            return rpc.fetch_secrets(channel, [name])[name]
+
+    def leaf(self):
+        return pki.load_all(self.secret().tls_certificate.certificate_chain
+                            .inline_bytes)[0]
+
+    def serial(self):
+        return self.leaf().serial_number
+
+    def metric(self, name, **labels):
+        return net.metric(net.get(self.status + "/metrics")[1], name,
+                          **labels)
