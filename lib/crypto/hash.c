@@ -3,6 +3,7 @@
 
 #include <openssl/hmac.h>
 #include <openssl/sha.h>
+#include <openssl/siphash.h>
 
 size_t
 hash_len(enum hash_alg alg)
@@ -72,4 +73,10 @@ hash_sha256_parts(const struct slice *parts, size_t cnt,
 	for (size_t i = 0; i < cnt; i++)
 		SHA256_Update(&ctx, parts[i].p, parts[i].len);
 	SHA256_Final(out, &ctx);
+}
+
+uint64_t
+hash_sip(const uint64_t key[2], struct slice in)
+{
+	return SIPHASH_24(key, in.p, in.len);
 }

@@ -25,6 +25,10 @@ void hash_sha256(struct slice in, uint8_t out[HASH_SHA256_LEN]);
 void hash_hmac_sha256(struct slice key, struct slice in,
 		      uint8_t out[HASH_SHA256_LEN]);
 
+/* SipHash-2-4: a quick hash for tables whose keys others choose. Not a digest.
+ */
+uint64_t hash_sip(const uint64_t key[2], struct slice in);
+
 /* Several parts as one message. */
 void hash_sha256_parts(const struct slice *parts, size_t cnt,
 		       uint8_t out[HASH_SHA256_LEN]);
