@@ -22,8 +22,8 @@
 
 /* ---- requests ---------------------------------------------------------- */
 
-static void
-request_free(struct request *rq)
+void
+authority_request_free(struct request *rq)
 {
 	if (rq == NULL)
 		return;
@@ -37,8 +37,11 @@ authority_answer(struct authority *a, struct request *rq, enum err e,
 		 struct slice text, struct slice cert, uint32_t generation)
 {
 	struct front_link *f = &a->fronts[rq->front];
-	const struct msg_result m = {
-		.e = e, .generation = generation, .text = text, .cert = cert};
+	const struct msg_result m = {.e = e,
+				     .generation = generation,
+				     .retry_ms = rq->retry_ms,
+				     .text = text,
+				     .cert = cert};
 
 	if (e != ERR_OK)
 		metric_add(a->metrics, M_FAILURES, ca_metric_cause(e), 1);
@@ -51,7 +54,7 @@ authority_answer(struct authority *a, struct request *rq, enum err e,
 	}
 	if (rq->is_counted)
 		f->under_way--;
-	request_free(rq);
+	authority_request_free(rq);
 }
 
 static size_t
@@ -94,64 +97,21 @@ static void
 authority_work(void *arg)
 {
 	struct authority *a = arg;
+	size_t waiting;
 
 	authority_batch(a);
-	metric_set(a->metrics, M_QUEUE, 0,
-		   (int64_t)(a->waiting_cnt + a->signing_cnt));
-	if (a->waiting_cnt > 0)
-		ev_defer_queue(a->loop, &a->work, authority_work, a);
-	else if (a->stopping && a->signing_cnt == 0)
+	waiting = ca_queue_count(a->queue);
+	metric_set(a->metrics, M_QUEUE, 0, (int64_t)(waiting + a->signing_cnt));
+	if (waiting > 0 && !authority_is_held_up(a))
+		authority_wake(a);
+	else if (a->stopping && waiting == 0 && a->signing_cnt == 0)
 		role_exit(a->role);
 }
 
-/* One front cannot fill the queue alone: a quarter stays for the others. */
-static bool
-authority_has_room(const struct authority *a, const struct front_link *f)
+void
+authority_wake(struct authority *a)
 {
-	size_t max = (size_t)a->conf.limit_queue;
-	size_t others = 0;
-
-	for (size_t i = 0; i < FRONTS_MAX; i++)
-		others += &a->fronts[i] != f && a->fronts[i].ipc != NULL;
-	if (others > 0 && f->under_way >= max - max / 4)
-		return false;
-	return a->waiting_cnt + a->signing_cnt < max;
-}
-
-static enum err
-authority_take_issue(struct front_link *f, uint64_t id, struct slice payload)
-{
-	struct authority *a = f->authority;
-	struct request *rq = MEM_NEW(struct request);
-	enum err ret;
-
-	buf_init(&rq->payload, MSG_FRAME_MAX);
-	buf_init(&rq->identity, SPIFFE_ID_MAX);
-	rq->front = f->index;
-	rq->front_epoch = f->epoch;
-	rq->front_id = id;
-	rq->arrived = mono_now();
-	rq->asked_at = wall_now();
-	must(buf_put(&rq->payload, payload) == ERR_OK);
-	ret = msg_issue_read(buf_get(&rq->payload), &rq->issue);
-	if (ret != ERR_OK) {
-		request_free(rq);
-		return ret;
-	}
-	if (!authority_has_room(a, f)) {
-		authority_answer(a, rq, ERR_BUSY,
-				 SLICE_LIT("the authority's queue is full"),
-				 SLICE_NONE, 0);
-		return ERR_OK;
-	}
-	rq->is_counted = true;
-	f->under_way++;
-	*a->waiting_end = rq;
-	a->waiting_end = &rq->next;
-	a->waiting_cnt++;
-	fail_point("authority.queued");
 	ev_defer_queue_late(a->loop, &a->work, authority_work, a);
-	return ERR_OK;
 }
 
 /* ---- fronts ------------------------------------------------------------ */
@@ -200,6 +160,7 @@ authority_link_front(struct authority *a, unsigned index, int fd)
 	ipc_close(&f->ipc);
 	f->authority = a;
 	f->index = index;
+	(void)snprintf(f->name, sizeof(f->name), "front.%u", index);
 	f->epoch++;
 	if (ipc_new(a->loop, fd, "authority-front", &link_limits, &front_cbs, f,
 		    &f->ipc) != ERR_OK)
@@ -291,6 +252,8 @@ authority_take_signed(struct authority *a, uint64_t id, struct slice payload)
 			  mono_now().ns - rq->durable.ns);
 	authority_completed(a, rq, m.e == ERR_OK ? STORE_ISSUED : STORE_FAILED,
 			    m.cert);
+	if (m.e == ERR_OK && rq->issue.auth == MSG_AUTH_JWT)
+		ca_seen_add(a->seen, rq->issue.caller, rq->not_after);
 	authority_audit_issue(a, rq, m.e, m.text);
 	if (m.e == ERR_OK && rq->issue.profile == BUILD_WORKLOAD)
 		metric_add(a->metrics, M_ISSUED, 0, 1);
@@ -329,8 +292,8 @@ signer_on_batch_end(void *arg)
 	struct authority *a = arg;
 
 	authority_audit_flush(a);
-	if (a->stopping)
-		ev_defer_queue(a->loop, &a->work, authority_work, a);
+	if (a->stopping || ca_queue_count(a->queue) > 0)
+		authority_wake(a);
 }
 
 /* What was at the signer may have been signed or not: the record keeps the
@@ -348,6 +311,7 @@ authority_fail_signing(struct authority *a)
 					 SLICE_NONE, 0);
 		}
 	}
+	authority_wake(a);
 }
 
 static void
@@ -398,6 +362,7 @@ authority_on_config(void *app, struct role *r, struct slice text,
 		return ret;
 	ca_conf_apply_log(&a->conf);
 	a->policy = ca_conf_policy(&a->conf);
+	authority_admit_open(a);
 	/* Until the shared block is given, numbers go to a private one. */
 	return metric_block_map(ca_metrics, -1, true, &a->metrics);
 }
@@ -473,6 +438,7 @@ authority_on_reload(void *app, struct role *r, struct slice text)
 	a->conf = fresh;
 	a->policy = ca_conf_policy(&a->conf);
 	ca_conf_apply_log(&a->conf);
+	authority_admit_reload(a);
 }
 
 static void
@@ -482,7 +448,7 @@ authority_on_stop(void *app, struct role *r)
 
 	(void)r;
 	a->stopping = true;
-	ev_defer_queue(a->loop, &a->work, authority_work, a);
+	authority_wake(a);
 }
 
 static const struct role_ops authority_ops = {
@@ -502,7 +468,6 @@ ca_authority_main(unsigned index)
 	int code;
 
 	a->admin_fd = -1;
-	a->waiting_end = &a->waiting;
 	buf_init(&a->chain_msg, MSG_FRAME_MAX);
 	buf_init(&a->ca_keys, MSG_CHAIN_CERTS_MAX * HASH_SHA256_LEN);
 	buf_init(&a->out, MSG_FRAME_MAX);
@@ -511,6 +476,8 @@ ca_authority_main(unsigned index)
 	authority_admin_close(a);
 	if (a->store != NULL)
 		authority_flush_completions(a);
+	if (a->audit != NULL)
+		authority_write_refusals(a);
 	authority_audit_close(a);
 	store_close(a->store);
 	return code;

@@ -279,7 +279,7 @@ status_add_fronts(const struct authority *a, struct status *s)
 	status_add(s, cnt > 0 ? OK : BAD, "fronts",
 		   cnt > 0 ? "" : "look at the fronts' log",
 		   "%u connected, %zu requests under way", cnt,
-		   a->waiting_cnt + a->signing_cnt);
+		   ca_queue_count(a->queue) + a->signing_cnt);
 }
 
 static void

@@ -29,25 +29,21 @@ batch_refuse(struct authority *a, struct request *rq, enum err e,
 {
 	struct slice text = slice_of_str(why_text(why, e));
 
-	authority_audit_issue(a, rq, e, text);
+	if (authority_audits_refusal(a, rq))
+		authority_audit_issue(a, rq, e, text);
 	authority_answer(a, rq, e, text, SLICE_NONE, 0);
 }
 
 /* ---- before the transaction -------------------------------------------- */
 
 static enum err
-batch_check_state(struct authority *a, const struct request *rq,
-		  struct why *why)
+batch_check_state(struct authority *a, struct why *why)
 {
 	enum err ret;
 
 	if (a->signer == NULL || buf_len(&a->chain_msg) == 0)
 		return why_set(why, ERR_UNAVAILABLE,
 			       "the signer is not ready yet");
-	if (rq->issue.deadline.ns != 0 &&
-	    mono_is_before(rq->issue.deadline, mono_now()))
-		return why_set(why, ERR_TIMEOUT,
-			       "the caller's deadline has passed");
 	if ((ret = authority_audit_gate(a)) != ERR_OK)
 		return why_set(why, ERR_UNAVAILABLE,
 			       "the audit log cannot be written");
@@ -129,7 +125,7 @@ batch_check(struct authority *a, struct request *rq, struct why *why)
 {
 	enum err ret;
 
-	if ((ret = batch_check_state(a, rq, why)) != ERR_OK)
+	if ((ret = batch_check_state(a, why)) != ERR_OK)
 		return ret;
 	if ((ret = batch_check_identity(a, rq, why)) != ERR_OK)
 		return ret;
@@ -269,17 +265,12 @@ struct batch {
 static void
 batch_take(struct authority *a, struct batch *b)
 {
-	while (a->waiting != NULL && b->cnt < BATCH_MAX) {
-		struct request *rq = a->waiting;
-		struct why why = {0};
-		enum err ret;
+	struct request *rq;
 
-		a->waiting = rq->next;
-		if (a->waiting == NULL)
-			a->waiting_end = &a->waiting;
-		a->waiting_cnt--;
-		rq->next = NULL;
-		ret = batch_check(a, rq, &why);
+	while (b->cnt < BATCH_MAX && (rq = authority_next(a)) != NULL) {
+		struct why why = {0};
+		enum err ret = batch_check(a, rq, &why);
+
 		if (ret == ERR_OK)
 			b->rq[b->cnt++] = rq;
 		else

@@ -1,6 +1,7 @@
 /* authority_int.h - the parts of the authority role.
  *
  *   authority.c        links, messages, life of the process
+ *   authority_admit.c  limits, the queue, whose turn it is
  *   authority_batch.c  a batch of requests: policy, serials, durable intents
  *   authority_admin.c  the admin socket: join tokens, status
  *   authority_audit.c  audit lines, their head and its signature */
@@ -9,9 +10,12 @@
 
 #include "base/metric.h"
 #include "ca/conf.h"
+#include "ca/limit.h"
 #include "ca/metrics.h"
 #include "ca/msg.h"
 #include "ca/policy.h"
+#include "ca/queue.h"
+#include "ca/seen.h"
 #include "ca/serial.h"
 #include "ev/ev.h"
 #include "ipc/ipc.h"
@@ -22,13 +26,19 @@
 enum {
 	FRONTS_MAX = 64,
 	BATCH_MAX = 64,
+	/* At the signer at once: enough that it never waits, few enough that
+	 * whoever comes now is not behind a backlog. */
+	SIGNING_MAX = 256,
+	REFUSALS_MAX = 16,
+	REFUSAL_NAME_MAX = 512,
 	/* Fields of one audit line: all at their longest, each byte escaped. */
 	AUDIT_EVENT_MAX = 32000
 };
 
 /* A request under way. From arrival to the answer it is in exactly one place:
- * the waiting list, the batch, or the table of those being signed. */
+ * the queue, the batch, or the table of those being signed. */
 struct request {
+	struct ca_queue_item waiting; /* first */
 	struct request *next;
 	uint64_t sign_id; /* key in the table of those being signed */
 	unsigned front;
@@ -37,6 +47,8 @@ struct request {
 	uint64_t front_id;
 	struct buf payload; /* the message; issue's slices point into it */
 	struct msg_issue issue;
+	struct slice name; /* what its limits and turns are counted by */
+	uint32_t retry_ms;
 	struct buf identity; /* as granted */
 	struct wall asked_at;
 	struct wall not_before, not_after;
@@ -58,7 +70,23 @@ struct front_link {
 	size_t under_way; /* requests of it, of any of its lives */
 	uint32_t epoch;
 	unsigned index;
+	char name[16]; /* "front.0" */
 	struct authority *authority;
+};
+
+/* Why requests were refused that get no audit line of their own. */
+enum refusal_cause {
+	REFUSAL_RATE = 0,
+	REFUSAL_SHARE,
+	REFUSAL_BUSY,
+	REFUSAL_LATE,
+	REFUSAL_UNPROVEN
+};
+
+struct refusal {
+	enum refusal_cause cause;
+	uint64_t cnt;
+	char name[REFUSAL_NAME_MAX];
 };
 
 struct authority {
@@ -79,9 +107,17 @@ struct authority {
 	struct wall issuer_not_after;
 	char warning[WHY_MAX]; /* of the issuer */
 
-	struct request *waiting; /* list, oldest first */
-	struct request **waiting_end;
-	size_t waiting_cnt;
+	struct ca_limit *callers;
+	struct ca_queue *queue;
+	uint64_t queue_key[2]; /* of the hashes that name callers in it */
+	struct ca_seen *seen;
+	struct ca_bucket overall;
+	bool allowed;          /* taken from overall, not used yet */
+	struct ev_timer *pace; /* runs while overall is empty */
+	struct ca_bucket unproven;
+	struct refusal refusals[REFUSALS_MAX];
+	size_t refusal_cnt;
+	struct ev_timer *refusal_timer;
 	struct ev_defer work;
 
 	struct request *signing[1024]; /* hash table by sign_id */
@@ -111,12 +147,32 @@ struct authority {
 };
 
 /* authority.c */
+/* There may be something to do. */
+void authority_wake(struct authority *a);
+void authority_request_free(struct request *rq);
 void authority_answer(struct authority *a, struct request *rq, enum err e,
 		      struct slice text, struct slice cert,
 		      uint32_t generation);
 void authority_signing_add(struct authority *a, struct request *rq);
 /* NULL: none of this id is being signed. */
 struct request *authority_signing_take(struct authority *a, uint64_t id);
+
+/* authority_admit.c */
+void authority_admit_open(struct authority *a);
+/* The configuration has changed. */
+void authority_admit_reload(struct authority *a);
+/* A front's MSG_ISSUE. An error: the front breaks the rules. */
+MUST_USE enum err authority_take_issue(struct front_link *f, uint64_t id,
+				       struct slice payload);
+/* Whose turn it is; NULL: nobody's now. */
+struct request *authority_next(struct authority *a);
+/* What waits must go on waiting; authority_wake is called when it need not. */
+bool authority_is_held_up(const struct authority *a);
+/* Whether a refusal is to have an audit line of its own; else it was counted.
+ */
+bool authority_audits_refusal(struct authority *a, const struct request *rq);
+/* Writes the counts into the audit log (at a stop). */
+void authority_write_refusals(struct authority *a);
 
 /* authority_batch.c: takes at most BATCH_MAX of the waiting requests through
  * policy and record, and sends them to the signer. */

@@ -371,8 +371,44 @@ const struct conf_key ca_conf_keys[] = {
 	 .deflt = "4096",
 	 .min = 1,
 	 .max = 1000000,
-	 .help = "Requests that wait for the authority; more are answered "
-		 "UNAVAILABLE."},
+	 .help = "Requests that wait, in each front and in the authority. "
+		 "Callers are served in turn; whoever has more waiting than "
+		 "there is room left is answered RESOURCE_EXHAUSTED, and "
+		 "UNAVAILABLE where there is none."},
+	{.name = "limit.identity_rate",
+	 .type = CONF_INT,
+	 .offset = AT(limit_identity_rate),
+	 .deflt = "100",
+	 .min = 0,
+	 .max = 1000000,
+	 .help = "Requests a second of one identity (with join tokens: of one "
+		 "address), on average; more are answered RESOURCE_EXHAUSTED. "
+		 "0: no limit."},
+	{.name = "limit.identity_burst",
+	 .type = CONF_INT,
+	 .offset = AT(limit_identity_burst),
+	 .deflt = "50000",
+	 .min = 1,
+	 .max = 1000000000,
+	 .help = "So many at once, after a quiet time: all pods of one "
+		 "service account that start together."},
+	{.name = "limit.rate",
+	 .type = CONF_INT,
+	 .offset = AT(limit_rate),
+	 .deflt = "2000",
+	 .min = 0,
+	 .max = 1000000,
+	 .help = "Requests a second of all callers together, on average; more "
+		 "wait in the queue. It bounds how fast the record and the "
+		 "audit log can grow. 0: no limit."},
+	{.name = "limit.burst",
+	 .type = CONF_INT,
+	 .offset = AT(limit_burst),
+	 .deflt = "200000",
+	 .min = 1,
+	 .max = 1000000000,
+	 .help = "So many at once, after a quiet time: a whole fleet that "
+		 "starts together."},
 	{.name = "limit.idle",
 	 .type = CONF_DURATION,
 	 .offset = AT(limit_idle_ms),
@@ -584,6 +620,24 @@ ca_conf_policy(const struct ca_conf *c)
 				.allow_ed25519 = c->csr_allow_ed25519,
 			},
 		.san_mode = (enum ca_policy_san)c->csr_san,
+	};
+}
+
+struct ca_rate
+ca_conf_identity_rate(const struct ca_conf *c)
+{
+	return (struct ca_rate){
+		.per_sec = (uint64_t)c->limit_identity_rate,
+		.burst = (uint64_t)c->limit_identity_burst,
+	};
+}
+
+struct ca_rate
+ca_conf_rate(const struct ca_conf *c)
+{
+	return (struct ca_rate){
+		.per_sec = (uint64_t)c->limit_rate,
+		.burst = (uint64_t)c->limit_burst,
 	};
 }
 

@@ -6,6 +6,7 @@
 
 #include "base/conf.h"
 #include "base/log.h"
+#include "ca/limit.h"
 #include "ca/policy.h"
 
 enum ca_issuer_kind {
@@ -72,6 +73,10 @@ struct ca_conf {
 	int64_t limit_message;
 	int64_t limit_headers;
 	int64_t limit_queue;
+	int64_t limit_identity_rate;
+	int64_t limit_identity_burst;
+	int64_t limit_rate;
+	int64_t limit_burst;
 	int64_t limit_idle_ms;
 	int64_t limit_handshake_ms;
 	int64_t limit_request_ms;
@@ -108,6 +113,9 @@ char *ca_conf_path(const struct ca_conf *c, const char *leaf);
 struct ca_policy ca_conf_policy(const struct ca_conf *c);
 /* chain.warn as bits of pki/chain.h. */
 uint32_t ca_conf_warn_rules(const struct ca_conf *c);
+/* Rates of one identity, and of all callers. */
+struct ca_rate ca_conf_identity_rate(const struct ca_conf *c);
+struct ca_rate ca_conf_rate(const struct ca_conf *c);
 void ca_conf_apply_log(const struct ca_conf *c);
 struct ca_conf_jwt *ca_conf_get_jwt(const struct ca_conf *c, size_t i);
 

@@ -15,6 +15,7 @@
 
 enum {
 	OUT_MAX = 1 << 20,
+	OWN_FILES = 64, /* links, watches, sockets that linger */
 	TRIM_AFTER = 200,
 	/* Answers of one turn and their records: given back to the kernel
 	 * and asked for again they cost page faults. */
@@ -28,12 +29,7 @@ connection_remove(struct connection *c)
 {
 	struct front *f = c->front;
 
-	if (c->prev != NULL)
-		c->prev->next = c->next;
-	else
-		f->conns = c->next;
-	if (c->next != NULL)
-		c->next->prev = c->prev;
+	conns_remove(c);
 	f->conn_cnt--;
 	metric_set(f->metrics, M_CONNECTIONS, 0, (int64_t)f->conn_cnt);
 	/* After a burst the memory of its connections goes back. */
@@ -69,13 +65,9 @@ front_on_accept(void *arg, struct ev_stream *stream)
 
 	metric_add(f->metrics, M_CONNECTIONS_TOTAL, 0, 1);
 	fail_point("front.accepted");
-	if (f->conn_cnt < (size_t)f->conf.limit_connections)
+	if (front_make_room(f))
 		c = mem_try_new(sizeof(*c));
 	if (c == NULL) {
-		log_peer("front.full",
-			 "%zu connections are open: one more is "
-			 "refused (limit.connections)",
-			 f->conn_cnt);
 		ev_stream_close(&stream, 0);
 		return;
 	}
@@ -86,10 +78,7 @@ front_on_accept(void *arg, struct ev_stream *stream)
 		return;
 	}
 	serve_conn_set_state(c->serve, c);
-	c->next = f->conns;
-	if (f->conns != NULL)
-		f->conns->prev = c;
-	f->conns = c;
+	conns_add(&f->strangers, c);
 	f->conn_cnt++;
 	metric_set(f->metrics, M_CONNECTIONS, 0, (int64_t)f->conn_cnt);
 }
@@ -235,6 +224,24 @@ front_link(struct front *f, const char *peer, int fd)
 
 /* ---- life -------------------------------------------------------------- */
 
+/* A front without descriptors could not even refuse: it never opens more than
+ * it may, less what it needs itself. */
+static void
+front_set_conn_max(struct front *f)
+{
+	size_t files = os_files_raise();
+	size_t most = files > 2 * OWN_FILES ? files - OWN_FILES : files / 2;
+
+	f->conn_max = (size_t)f->conf.limit_connections;
+	if (f->conn_max <= most)
+		return;
+	log_warn("front.files",
+		 "limit.connections is %zu, but a process may open %zu files "
+		 "only (ulimit -n, LimitNOFILE): %zu connections are taken",
+		 f->conn_max, files, most);
+	f->conn_max = most;
+}
+
 static enum err
 front_on_config(void *app, struct role *r, struct slice text, struct why *why)
 {
@@ -250,6 +257,8 @@ front_on_config(void *app, struct role *r, struct slice text, struct why *why)
 	if (ret != ERR_OK)
 		return ret;
 	ca_conf_apply_log(&f->conf);
+	front_turns_open(f);
+	front_set_conn_max(f);
 	/* Until the shared block is given, numbers go to a private one. */
 	must(metric_block_map(ca_metrics, -1, true, &f->metrics) == ERR_OK);
 	if ((ret = tls_ctx_new(&opts, &f->tls)) != ERR_OK)
@@ -331,6 +340,11 @@ front_on_reload(void *app, struct role *r, struct slice text)
 	f->conf.csr_rsa_bits_max = fresh.csr_rsa_bits_max;
 	f->conf.csr_allow_ed25519 = fresh.csr_allow_ed25519;
 	f->conf.limit_connections = fresh.limit_connections;
+	f->conf.limit_queue = fresh.limit_queue;
+	f->conf.limit_identity_rate = fresh.limit_identity_rate;
+	f->conf.limit_identity_burst = fresh.limit_identity_burst;
+	f->conf.cert_default_ttl_ms = fresh.cert_default_ttl_ms;
+	front_set_conn_max(f);
 	f->conf.limit_request_ms = fresh.limit_request_ms;
 	f->conf.limit_message = fresh.limit_message;
 	front_set_methods(f);
@@ -342,6 +356,15 @@ front_on_reload(void *app, struct role *r, struct slice text)
 }
 
 static void
+front_shut(struct conn_list *list)
+{
+	for (struct connection *c = list->head, *next; c != NULL; c = next) {
+		next = c->next;
+		serve_conn_shutdown(c->serve);
+	}
+}
+
+static void
 front_on_stop(void *app, struct role *r)
 {
 	struct front *f = app;
@@ -349,10 +372,8 @@ front_on_stop(void *app, struct role *r)
 	f->stopping = true;
 	metric_set(f->metrics, M_READY, 0, 0);
 	ev_listener_close(&f->listener);
-	for (struct connection *c = f->conns, *next; c != NULL; c = next) {
-		next = c->next;
-		serve_conn_shutdown(c->serve);
-	}
+	front_shut(&f->strangers);
+	front_shut(&f->known);
 	if (f->conn_cnt == 0)
 		role_exit(r);
 }

@@ -1,7 +1,9 @@
 /* front_int.h - the parts of the front role.
  *
  *   front.c          connections, links, life of the process
+ *   front_conns.c    which connections are kept when there is no room
  *   front_issue.c    one request: caller, CSR, authority, answer
+ *   front_turns.c    whose request is worked on next
  *   front_serving.c  the chain that is answered with; our own certificate
  *   front_jwks.c     key sets of token issuers; requests that wait for one */
 #ifndef CA_FRONT_INT_H
@@ -10,8 +12,11 @@
 #include "base/metric.h"
 #include "base/secret.h"
 #include "ca/conf.h"
+#include "ca/limit.h"
 #include "ca/metrics.h"
 #include "ca/msg.h"
+#include "ca/queue.h"
+#include "ca/seen.h"
 #include "ev/ev.h"
 #include "grpc/serve.h"
 #include "ipc/ipc.h"
@@ -38,11 +43,25 @@ struct connection {
 	struct front *front;
 	struct serve_conn *serve;
 	struct connection *prev, *next;
+	struct conn_list *list;     /* that it is in */
+	size_t issue_cnt;           /* requests under way */
+	unsigned strangers;         /* callers not known, one after the other */
+	struct issue *waiting;      /* for their turn, oldest first */
+	struct issue *waiting_tail; /* only the oldest is in front.turns */
+	size_t waiting_cnt;
 	char peer[EV_ADDR_TEXT_MAX];
+};
+
+/* Longest unused first. */
+struct conn_list {
+	struct connection *head, *tail;
 };
 
 /* One CreateCertificate under way; lives as long as its call. */
 struct issue {
+	struct ca_queue_item turn; /* first */
+	struct issue *wait_next, *wait_prev;
+	bool waits; /* in the connection's list */
 	struct front *front;
 	struct connection *conn;
 	struct grpc_call *call;
@@ -50,6 +69,7 @@ struct issue {
 	struct mono started;
 	struct mono deadline;
 	char request_id[REQUEST_ID_LEN + 1];
+	uint64_t retry_ms; /* of a refusal; 0: nothing is known */
 	struct ra_result who;
 	bool authenticated;
 	bool got_message;
@@ -106,8 +126,15 @@ struct front {
 	struct ev_listener *listener;
 	struct serve_opts serve;
 	struct grpc_method methods[FRONT_METHODS_MAX];
-	struct connection *conns;
-	size_t conn_cnt;
+	struct conn_list strangers; /* connections without a known caller yet */
+	struct conn_list known;
+	size_t conn_cnt, conn_max;
+	struct ca_limit *callers;
+	struct ca_queue *turns;
+	uint64_t turns_key[2]; /* of the hashes that name callers in it */
+	size_t waiting_cnt;
+	struct ev_defer work;
+	struct ca_seen *seen;
 	struct pending *pending;
 	uint32_t pending_cap, pending_free;
 	size_t pending_cnt;
@@ -126,7 +153,26 @@ struct front {
 /* Begins to accept, once there is all that answers need. */
 void front_serve(struct front *f);
 
+/* front_conns.c */
+/* False: it is not taken, there is no room. */
+bool front_make_room(struct front *f);
+void conns_add(struct conn_list *list, struct connection *c);
+void conns_remove(struct connection *c);
+/* A caller was known on it, or not; the latter may end it. */
+void connection_note_caller(struct connection *c, bool known);
+
+/* front_turns.c */
+/* The request is whole: it waits in is->message for its turn. ERR_EXCESS,
+ * ERR_BUSY: it does not. */
+MUST_USE enum err front_wait_turn(struct issue *is);
+/* Nothing happens where it does not wait. */
+void front_leave_turn(struct issue *is);
+void front_turns_open(struct front *f);
+
 /* front_issue.c */
+/* Its turn has come. */
+void issue_work(struct issue *is);
+void issue_refuse(struct issue *is, enum err e, const char *text);
 /* The methods, with the limits of the configuration. */
 void front_set_methods(struct front *f);
 void front_take_result(struct front *f, uint64_t id,

@@ -24,6 +24,7 @@
 enum {
 	ISSUE_MEM_MAX = 256 * 1024,
 	SWEEP_MS = 1000,
+	RETRY_MS = 1000, /* when nothing better is known */
 	METADATA_DEPTH_MAX = 16,
 	METADATA_FIELDS_MAX = 256
 };
@@ -121,6 +122,8 @@ issue_status(enum err e)
 		return GRPC_INTERNAL;
 	case ERR_DENIED:
 		return GRPC_PERMISSION_DENIED;
+	case ERR_EXCESS:
+		return GRPC_RESOURCE_EXHAUSTED;
 	default:
 		break;
 	}
@@ -141,12 +144,16 @@ static void
 issue_finish(struct issue *is, enum grpc_status status, const char *text)
 {
 	struct serve_conn *serve = is->conn->serve;
+	uint64_t retry_ms = is->retry_ms == 0 ? RETRY_MS : is->retry_ms;
 
 	if (status != GRPC_OK)
 		grpc_call_add_trailer(is->call, "x-request-id", is->request_id);
 	metric_observe_ns(is->front->metrics, M_TIME_REQUEST, 0,
 			  mono_now().ns - is->started.ns);
-	grpc_call_finish(is->call, status, text);
+	if (status == GRPC_UNAVAILABLE || status == GRPC_RESOURCE_EXHAUSTED)
+		grpc_call_finish_later(is->call, status, text, retry_ms);
+	else
+		grpc_call_finish(is->call, status, text);
 	serve_conn_wake(serve);
 }
 
@@ -159,7 +166,7 @@ issue_log_refusal(const struct issue *is, const char *stage, const char *text)
 		 text);
 }
 
-static void
+void
 issue_refuse(struct issue *is, enum err e, const char *text)
 {
 	char full[WHY_MAX + 64];
@@ -222,11 +229,14 @@ static void
 issue_ask(struct issue *is, const struct csr *csr, int64_t ttl_sec)
 {
 	struct front *f = is->front;
+	const struct tls_peer *peer = serve_conn_get_peer(is->conn->serve);
 	const struct msg_issue m = {
 		.profile = BUILD_WORKLOAD,
 		.auth = (enum msg_auth)is->who.kind,
 		.ttl_sec = ttl_sec,
 		.deadline = is->deadline,
+		.ends = is->who.kind == RA_CLIENT_CERT ? peer->not_after
+						       : (struct wall){0},
 		.identity = slice_of(is->who.identity, is->who.identity_len),
 		.wanted = csr->san.uri,
 		.caller = slice_of_str(is->who.caller),
@@ -418,7 +428,55 @@ issue_authenticate(struct issue *is, struct slice authorization, size_t cnt,
 	if (ret == ERR_OK)
 		metric_add(f->metrics, M_AUTH, is->who.kind, 1);
 	fail_point("front.authenticated");
+	connection_note_caller(is->conn, ret == ERR_OK);
 	return ret;
+}
+
+/* The authority decides about limits, for all fronts together. Here the same
+ * limit saves the work of a request that it would refuse. */
+static bool
+issue_is_within_rate(struct issue *is)
+{
+	struct front *f = is->front;
+	const struct ca_rate rate = ca_conf_identity_rate(&f->conf);
+	struct why why = {0};
+	uint64_t wait_ms;
+
+	if (is->who.identity_len == 0)
+		return true;
+	wait_ms = ca_limit_take(
+		f->callers, slice_of(is->who.identity, is->who.identity_len),
+		&rate, is->started);
+	if (wait_ms == 0)
+		return true;
+	(void)why_set(&why, ERR_EXCESS,
+		      "%s: more than %lld requests a second "
+		      "(limit.identity_rate); next one in %llu ms",
+		      is->who.identity, (long long)f->conf.limit_identity_rate,
+		      (unsigned long long)wait_ms);
+	is->retry_ms = wait_ms;
+	issue_refuse_early(is, ERR_EXCESS, &why);
+	return false;
+}
+
+void
+issue_work(struct issue *is)
+{
+	issue_take_message(is, buf_get(&is->message));
+}
+
+/* Who is asking is known, the message is here. */
+static void
+issue_take_whole(struct issue *is)
+{
+	const struct why why = {"too many requests wait"};
+	enum err ret;
+
+	if (!issue_is_within_rate(is))
+		return;
+	ret = front_wait_turn(is);
+	if (ret != ERR_OK)
+		issue_refuse_early(is, ret, &why);
 }
 
 static void
@@ -469,6 +527,7 @@ issue_on_open(void *app, struct grpc_call *call)
 	issue_make_id(f, is->request_id);
 	buf_init(&is->message, (size_t)f->conf.limit_message);
 	grpc_call_set_app(call, is);
+	conn->issue_cnt++;
 	header = grpc_call_get_header(call, "authorization", &cnt);
 	ret = issue_authenticate(is, header, cnt, &why);
 	if (ret == ERR_OK)
@@ -500,7 +559,7 @@ issue_unpark(struct issue *is)
 	if (ret != ERR_OK)
 		issue_refuse_early(is, ERR_UNAUTHENTICATED, &why);
 	else if (is->got_message)
-		issue_take_message(is, buf_get(&is->message));
+		issue_take_whole(is);
 }
 
 static void
@@ -517,10 +576,10 @@ issue_on_message(void *app, struct grpc_call *call, struct slice message)
 		return;
 	}
 	is->got_message = true;
-	if (is->parked_for >= 0)
-		(void)buf_put(&is->message, message);
-	else if (is->authenticated)
-		issue_take_message(is, message);
+	/* No longer than limit.message: gRPC looked already. */
+	must(buf_put(&is->message, message) == ERR_OK);
+	if (is->authenticated)
+		issue_take_whole(is);
 }
 
 static void
@@ -542,6 +601,8 @@ issue_on_end(void *app, struct grpc_call *call)
 	if (is == NULL)
 		return;
 	grpc_call_set_app(call, NULL);
+	front_leave_turn(is);
+	is->conn->issue_cnt--;
 	pending_remove(is->front, is);
 	front_jwks_forget(is->front, is);
 	buf_fini(&is->message);
@@ -588,6 +649,10 @@ issue_answer(struct issue *is, const struct msg_result *m)
 			     "the issuer changed meanwhile, try again");
 		return;
 	}
+	if (is->who.kind == RA_JWT)
+		ca_seen_add(f->seen, slice_of_str(is->who.caller),
+			    (struct wall){wall_now().ms +
+					  f->conf.cert_default_ttl_ms});
 	buf_reset(&f->out);
 	reply_put_cert(&f->out, m->cert);
 	ret = grpc_call_send2(is->call, buf_get(&f->out),
@@ -620,6 +685,7 @@ front_take_result(struct front *f, uint64_t id, const struct msg_result *m)
 		issue_answer(is, m);
 		return;
 	}
+	is->retry_ms = m->retry_ms;
 	(void)snprintf(text, sizeof(text), "%.*s", SLICE_FMT(m->text));
 	issue_refuse(is, m->e, text);
 }

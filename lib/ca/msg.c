@@ -141,6 +141,7 @@ static const struct field issue_fields[] = {
 	FIELD(U32, msg_issue, auth),
 	FIELD(U64, msg_issue, ttl_sec),
 	FIELD(U64, msg_issue, deadline),
+	FIELD(U64, msg_issue, ends),
 	FIELD_AT_MOST(BYTES, msg_issue, identity, MSG_IDENTITY_MAX),
 	FIELD_AT_MOST(BYTES, msg_issue, wanted, MSG_CSR_MAX),
 	FIELD_AT_MOST(BYTES, msg_issue, caller, MSG_CALLER_MAX),
@@ -151,9 +152,8 @@ static const struct field issue_fields[] = {
 };
 
 static const struct field result_fields[] = {
-	FIELD(U32, msg_result, e),
-	FIELD(U32, msg_result, generation),
-	FIELD(BYTES, msg_result, text),
+	FIELD(U32, msg_result, e),        FIELD(U32, msg_result, generation),
+	FIELD(U32, msg_result, retry_ms), FIELD(BYTES, msg_result, text),
 	FIELD(BYTES, msg_result, cert),
 };
 

@@ -73,6 +73,8 @@ struct msg_issue {
 	enum msg_auth auth;
 	int64_t ttl_sec;       /* as asked: 0 is the default */
 	struct mono deadline;  /* 0 ns: none */
+	struct wall ends;      /* of the certificate that the caller shows; 0:
+				  it shows none */
 	struct slice identity; /* SPIFFE ID of the caller */
 	struct slice wanted;   /* SPIFFE ID that the CSR asks for, or empty */
 	struct slice caller;   /* for the record: "jwt iss=... sub=..." */
@@ -85,6 +87,7 @@ struct msg_issue {
 struct msg_result {
 	enum err e;
 	uint32_t generation; /* of the chain that signed it */
+	uint32_t retry_ms;   /* ask again after this; 0: nothing is known */
 	struct slice text;   /* why, when e is not ERR_OK */
 	struct slice cert;   /* DER */
 };

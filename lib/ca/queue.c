@@ -5,7 +5,9 @@
 #include "base/mem.h"
 
 enum {
-	BUCKETS = 1024
+	BUCKETS = 1024,
+	SOON_PART = 8,
+	SOON_MS = 600000
 };
 
 static const unsigned class_turns[CA_QUEUE_CLASSES] = {3, 1};
@@ -54,6 +56,17 @@ size_t
 ca_queue_count(const struct ca_queue *q)
 {
 	return q->cnt;
+}
+
+enum ca_queue_class
+ca_queue_class_of(struct wall ends, struct wall now, int64_t life_ms)
+{
+	int64_t soon_ms = life_ms / SOON_PART;
+
+	if (soon_ms > SOON_MS)
+		soon_ms = SOON_MS;
+	return wall_diff_ms(ends, now) > soon_ms ? CA_QUEUE_RENEWAL
+						 : CA_QUEUE_FIRST;
 }
 
 /* ---- lines -------------------------------------------------------------- */

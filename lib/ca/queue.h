@@ -21,6 +21,12 @@ enum ca_queue_class {
 	CA_QUEUE_CLASSES
 };
 
+/* By when the certificate ends that the caller has (1970: it has none), and by
+ * how long they live. The last eighth of a life, at most ten minutes, is as
+ * urgent as having none. */
+enum ca_queue_class ca_queue_class_of(struct wall ends, struct wall now,
+				      int64_t life_ms);
+
 struct ca_queue_line;
 
 /* Embedded in what waits, zeroed. */

@@ -79,6 +79,10 @@ enum {
 };
 void ev_defer_queue_late(struct ev_loop *loop, struct ev_defer *d,
 			 ev_defer_cb *cb, void *arg);
+/* The same in the next turn, after its events were handled: for work in
+ * portions that leaves the others their share. */
+void ev_defer_queue_next(struct ev_loop *loop, struct ev_defer *d,
+			 ev_defer_cb *cb, void *arg);
 void ev_defer_cancel(struct ev_defer *d);
 
 /* -- signals */

@@ -44,6 +44,8 @@ struct ev_loop {
 	struct ev_garbage *garbage;
 	struct ev_defer *defer_head;
 	struct ev_defer **defer_tail;
+	struct ev_defer *next_head; /* of the next turn */
+	struct ev_defer **next_tail;
 	struct ev_defer *late_head;
 	struct ev_defer **late_tail;
 	struct mono late_since;       /* of the first of them */

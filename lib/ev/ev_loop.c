@@ -128,10 +128,22 @@ static void late_run(struct ev_loop *loop, bool is_idle);
 static int
 loop_timeout(struct ev_loop *loop)
 {
-	if (loop->defer_head != NULL || loop->uv_due || loop->stopped)
+	if (loop->defer_head != NULL || loop->next_head != NULL ||
+	    loop->uv_due || loop->stopped)
 		return 0;
 	uv_update_time(&loop->uv);
 	return uv_backend_timeout(&loop->uv);
+}
+
+/* What was left for this turn goes behind what its events have queued. */
+static void
+defer_take_next(struct ev_loop *loop)
+{
+	if (loop->next_head == NULL)
+		return;
+	*loop->defer_tail = TAKE(loop->next_head);
+	loop->defer_tail = loop->next_tail;
+	loop->next_tail = &loop->next_head;
 }
 
 /* see ev_int.h */
@@ -154,6 +166,7 @@ ev_loop_turn(struct ev_loop *loop, bool wait)
 		loop->uv_due = false;
 		(void)uv_run(&loop->uv, UV_RUN_NOWAIT);
 	}
+	defer_take_next(loop);
 	ev_defer_run(loop);
 	if (loop->late_head != NULL)
 		late_run(loop, cnt <= 0);
@@ -190,6 +203,7 @@ ev_loop_new(struct ev_loop **out)
 	loop = MEM_NEW(struct ev_loop);
 	loop->defer_tail = &loop->defer_head;
 	loop->late_tail = &loop->late_head;
+	loop->next_tail = &loop->next_head;
 	buf_init_secret(&loop->scratch, EV_SCRATCH_MAX);
 	if ((ret = loop_open(loop)) != ERR_OK) {
 		mem_free(loop);
@@ -280,6 +294,17 @@ ev_defer_queue(struct ev_loop *loop, struct ev_defer *d, ev_defer_cb *cb,
 
 /* see ev.h */
 void
+ev_defer_queue_next(struct ev_loop *loop, struct ev_defer *d, ev_defer_cb *cb,
+		    void *arg)
+{
+	d->cb = cb;
+	d->arg = arg;
+	if (d->loop == NULL)
+		defer_link(loop, &loop->next_tail, d);
+}
+
+/* see ev.h */
+void
 ev_defer_queue_late(struct ev_loop *loop, struct ev_defer *d, ev_defer_cb *cb,
 		    void *arg)
 {
@@ -325,7 +350,8 @@ ev_defer_cancel(struct ev_defer *d)
 	struct ev_loop *loop = d->loop;
 
 	if (loop != NULL &&
-	    !defer_find(&loop->defer_head, &loop->defer_tail, d))
+	    !defer_find(&loop->defer_head, &loop->defer_tail, d) &&
+	    !defer_find(&loop->next_head, &loop->next_tail, d))
 		(void)defer_find(&loop->late_head, &loop->late_tail, d);
 }
 

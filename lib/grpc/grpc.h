@@ -112,6 +112,10 @@ enum err grpc_call_send2(struct grpc_call *call, struct slice first,
 /* Ends the call. on_end follows, possibly inside this call. */
 void grpc_call_finish(struct grpc_call *call, enum grpc_status status,
 		      const char *text);
+/* The same, and says after which time to ask again: for RESOURCE_EXHAUSTED and
+ * UNAVAILABLE. */
+void grpc_call_finish_later(struct grpc_call *call, enum grpc_status status,
+			    const char *text, uint64_t retry_ms);
 /* Bytes of answers that the peer has not taken yet. */
 size_t grpc_call_out_len(const struct grpc_call *call);
 
@@ -156,6 +160,9 @@ MUST_USE enum err grpc_client_start(struct grpc_client *g, const char *path,
 				    uint64_t timeout_ms, size_t response_max,
 				    const struct grpc_request_cbs *cbs,
 				    void *arg, struct grpc_request **out);
+/* In on_finish: after how many milliseconds the server wants to be asked
+ * again; 0: it did not say. */
+uint64_t grpc_request_get_retry_ms(const struct grpc_request *r);
 enum err grpc_request_send(struct grpc_request *r, struct slice message);
 void grpc_request_half_close(struct grpc_request *r);
 /* No callbacks after. */

@@ -27,6 +27,7 @@ struct grpc_request {
 	bool has_status; /* grpc-status has come */
 	bool half_closed;
 	enum grpc_status status;
+	uint64_t retry_ms;
 	char text[GRPC_TEXT_MAX];
 };
 
@@ -122,6 +123,8 @@ take_status(struct grpc_request *r, const struct h2_header *h, size_t cnt)
 			r->has_status = true;
 		} else if (slice_is_str(h[i].name, "grpc-message")) {
 			grpc_text_decode(h[i].value, r->text);
+		} else if (slice_is_str(h[i].name, "grpc-retry-pushback-ms")) {
+			r->retry_ms = grpc_retry_parse(h[i].value);
 		}
 	}
 }
@@ -277,6 +280,12 @@ send_message(struct grpc_request *r, struct slice message)
 		return ERR_LIMIT;
 	grpc_frame_prefix(prefix, message.len);
 	return h2_stream_send_parts(r->stream, parts, COUNT_OF(parts));
+}
+
+uint64_t
+grpc_request_get_retry_ms(const struct grpc_request *r)
+{
+	return r->retry_ms;
 }
 
 enum err

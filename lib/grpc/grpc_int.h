@@ -38,6 +38,9 @@ size_t grpc_text_encode(const char *text, uint8_t *out);
 /* Decodes, cut to GRPC_TEXT_MAX - 1 bytes, control characters become '?'. */
 void grpc_text_decode(struct slice in, char out[GRPC_TEXT_MAX]);
 
+/* Milliseconds of a grpc-retry-pushback-ms; 0 for one that names none. */
+uint64_t grpc_retry_parse(struct slice value);
+
 /* "grpc-timeout" for this many milliseconds. */
 void grpc_timeout_format(uint64_t ms, char out[16]);
 

@@ -171,7 +171,7 @@ def sign_request(profile=WORKLOAD, identity=URI, spki=None, serial=None,
 
 
 def read_result(payload):
-    """(error, text, certificate or None)."""
+    """(error, text, certificate or None) of a SIGNED."""
     error, _ = struct.unpack(">II", payload[:8])
     rest, parts = payload[8:], []
     while rest:
@@ -275,7 +275,7 @@ def test_a_frame_that_is_too_long_ends_the_channel(signer):
 
 def issue_request(profile=WORKLOAD, auth=JWT, ttl=3600, identity=URI,
                   wanted="", token=b"", spki=None, caller="jwt"):
-    return struct.pack(">IIqQ", profile, auth, ttl, 0) + b"".join(
+    return struct.pack(">IIqQq", profile, auth, ttl, 0, 0) + b"".join(
         counted(part) for part in (identity, wanted, caller, "127.0.0.1:1",
                                    "0" * 32, token, spki or spki_of()))
 
@@ -284,7 +284,8 @@ def asked(link, payload):
     link.send(ISSUE, 9, payload)
     ident, answer = link.receive(RESULT)
     assert ident == 9
-    return read_result(answer)
+    # A RESULT is a SIGNED with the time to wait behind its generation.
+    return read_result(answer[:8] + answer[12:])
 
 
 def test_what_an_honest_front_asks_for_is_issued(authority):

@@ -314,16 +314,3 @@ def test_a_refused_caller_learns_the_id_under_which_the_cause_is_logged(ours):
     sent = dict(caught.value.trailing_metadata())
     ours.process.await_line(f"request={sent['x-request-id']} .*nothing says "
                             "who the caller is")
-
-
-def test_connections_above_the_limit_are_refused(make_ours):
-    one = make_ours({"limit.connections": 2, "fronts": 1}).start()
-    held = [one.channel() for _ in range(2)]
-    try:
-        for channel in held:
-            assert rpc.health(channel) == "SERVING"
-        assert ask(one)[0] == CODE.UNAVAILABLE
-    finally:
-        for channel in held:
-            channel.close()
-    until(lambda: not isinstance(ask(one), tuple), "there was room again")

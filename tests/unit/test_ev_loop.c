@@ -249,6 +249,38 @@ late_work_runs_behind_events_and_is_not_starved_by_them(void **state)
 }
 
 static void
+chain_run_next(void *arg)
+{
+	struct chain *c = arg;
+
+	c->runs++;
+	if (c->left-- > 0)
+		ev_defer_queue_next(c->loop, &c->d, chain_run_next, c);
+}
+
+static void
+work_in_portions_gets_one_each_turn_and_the_loop_does_not_sleep(void **state)
+{
+	struct fixture *f = *state;
+	struct chain c = {.loop = f->loop, .left = 3};
+
+	ev_defer_queue_next(f->loop, &c.d, chain_run_next, &c);
+	for (int turn = 1; turn <= 4; turn++) {
+		ev_loop_step(f->loop, true);
+		assert_int_equal(c.runs, turn);
+	}
+	/* What waits for the next turn can be cancelled like any other, and
+	 * the tail of its list is right after that. */
+	ev_defer_queue_next(f->loop, &c.other, chain_other, &c);
+	ev_defer_queue_next(f->loop, &c.d, chain_run_next, &c);
+	ev_defer_cancel(&c.d);
+	ev_defer_queue_next(f->loop, &c.d, chain_run_next, &c);
+	ev_loop_step(f->loop, false);
+	assert_int_equal(c.other_runs, 1);
+	assert_int_equal(c.runs, 5);
+}
+
+static void
 chain_flood(void *arg)
 {
 	struct chain *c = arg;
@@ -457,6 +489,7 @@ main(void)
 		CASE(deferred_work_runs_before_the_loop_sleeps),
 		CASE(deferred_work_can_be_cancelled),
 		CASE(late_work_runs_behind_events_and_is_not_starved_by_them),
+		CASE(work_in_portions_gets_one_each_turn_and_the_loop_does_not_sleep),
 		CASE(endless_deferred_work_does_not_starve_timers),
 		CASE(a_signal_is_told),
 		CASE(a_changed_directory_calls_back_once_for_a_burst),

@@ -13,6 +13,7 @@ static const struct msg_issue sample = {
 	.auth = MSG_AUTH_JWT,
 	.ttl_sec = INT64_MIN,
 	.deadline = {INT64_C(0x0102030405060708)},
+	.ends = {INT64_C(1795000000000)},
 };
 
 static void
@@ -42,6 +43,7 @@ an_issue_message_comes_back_as_it_was_written(void **state)
 	assert_int_equal(out.auth, in.auth);
 	assert_true(out.ttl_sec == INT64_MIN);
 	assert_true(out.deadline.ns == in.deadline.ns);
+	assert_true(out.ends.ms == in.ends.ms);
 	assert_true(slice_is_eq(out.identity, in.identity));
 	assert_true(slice_is_eq(out.wanted, in.wanted));
 	assert_true(slice_is_eq(out.caller, in.caller));

@@ -144,6 +144,32 @@ neither_class_starves_the_other(void **state)
 }
 
 static void
+what_ends_soon_is_as_urgent_as_a_first_issue(void **state)
+{
+	static const struct {
+		int64_t left_ms, life_ms;
+		enum ca_queue_class class;
+	} cases[] = {
+		{INT64_C(-1795000000000), 86400000, CA_QUEUE_FIRST},
+		{-1, 86400000, CA_QUEUE_FIRST},
+		{600000, 86400000, CA_QUEUE_FIRST},
+		{600001, 86400000, CA_QUEUE_RENEWAL},
+		{43200000, 86400000, CA_QUEUE_RENEWAL},
+		{100000, 800000, CA_QUEUE_FIRST},
+		{100001, 800000, CA_QUEUE_RENEWAL},
+	};
+	const struct wall now = {INT64_C(1795000000000)};
+
+	(void)state;
+	for (size_t i = 0; i < COUNT_OF(cases); i++)
+		assert_int_equal(
+			ca_queue_class_of(
+				(struct wall){now.ms + cases[i].left_ms}, now,
+				cases[i].life_ms),
+			cases[i].class);
+}
+
+static void
 a_class_alone_has_all_turns(void **state)
 {
 	struct ca_queue *q = ca_queue_new(100);
@@ -235,6 +261,7 @@ main(void)
 		cmocka_unit_test(
 			a_queue_full_of_single_requests_is_busy_for_all),
 		cmocka_unit_test(neither_class_starves_the_other),
+		cmocka_unit_test(what_ends_soon_is_as_urgent_as_a_first_issue),
 		cmocka_unit_test(a_class_alone_has_all_turns),
 		cmocka_unit_test(whoever_is_gone_is_out_of_turn),
 		cmocka_unit_test(a_smaller_maximum_refuses_and_drops_nothing),

@@ -1,0 +1,93 @@
+/* front_conns.c - which connections are kept when there is no room for all.
+ *
+ * Whoever opens connections and proves nothing must not keep out those who
+ * can: when the front is full, the oldest connection without a known caller
+ * ends (half-open ones among them), so that those who knock push each other
+ * out. Where all have a known caller, the one that was not used for the
+ * longest time ends. Only when every one has a request under way is the
+ * newcomer refused. */
+#include "base/log.h"
+#include "ca/front_int.h"
+
+enum {
+	/* Callers that are not known, one after the other on one connection.
+	 * After so many the next one costs a handshake. */
+	STRANGERS_MAX = 100
+};
+
+void
+conns_add(struct conn_list *list, struct connection *c)
+{
+	c->list = list;
+	c->next = NULL;
+	c->prev = list->tail;
+	if (list->tail == NULL)
+		list->head = c;
+	else
+		list->tail->next = c;
+	list->tail = c;
+}
+
+void
+conns_remove(struct connection *c)
+{
+	if (c->prev != NULL)
+		c->prev->next = c->next;
+	else
+		c->list->head = c->next;
+	if (c->next != NULL)
+		c->next->prev = c->prev;
+	else
+		c->list->tail = c->prev;
+	c->prev = c->next = NULL;
+	c->list = NULL;
+}
+
+static void
+connection_use(struct connection *c)
+{
+	struct conn_list *known = &c->front->known;
+
+	if (c->list == known && c->next == NULL)
+		return;
+	conns_remove(c);
+	conns_add(known, c);
+}
+
+void
+connection_note_caller(struct connection *c, bool known)
+{
+	if (known) {
+		c->strangers = 0;
+		connection_use(c);
+	} else if (++c->strangers >= STRANGERS_MAX) {
+		log_peer("front.strangers",
+			 "peer=%s: %u requests, none by a known caller: the "
+			 "connection ends",
+			 c->peer, c->strangers);
+		serve_conn_shutdown(c->serve);
+	}
+}
+
+bool
+front_make_room(struct front *f)
+{
+	struct connection *c = f->strangers.head;
+
+	if (f->conn_cnt < f->conn_max)
+		return true;
+	if (c == NULL && f->known.head != NULL && f->known.head->issue_cnt == 0)
+		c = f->known.head;
+	log_peer("front.full",
+		 "%zu connections are open (limit.connections %lld): %s%s",
+		 f->conn_cnt, (long long)f->conf.limit_connections,
+		 c == NULL ? "each has a request under way, one more is refused"
+			   : "room is made by ending that of ",
+		 c == NULL ? "" : c->peer);
+	if (c == NULL)
+		return false;
+	serve_conn_drop(c->serve, ERR_LIMIT,
+			"ended to make room: it was unused for the longest "
+			"time");
+	return f->conn_cnt < f->conn_max;
+}
