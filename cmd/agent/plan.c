@@ -51,6 +51,15 @@ plan_base(struct wall received, struct wall not_before, struct wall not_after,
 		max_of(received.ms, max_of(not_before.ms, asked.ms))};
 }
 
+/* The longest pause while so much is left of what is in force. */
+static int64_t
+longest_pause(const struct plan_retry *p, int64_t left_ms)
+{
+	if (left_ms <= 0)
+		return p->max_ms;
+	return min_of(p->max_ms, max_of(left_ms / 8, p->min_ms));
+}
+
 int64_t
 plan_retry_ms(const struct plan_retry *p, unsigned n, int64_t left_ms,
 	      uint64_t random)
@@ -59,8 +68,19 @@ plan_retry_ms(const struct plan_retry *p, unsigned n, int64_t left_ms,
 
 	for (unsigned i = 1; i < n && pause < p->max_ms; i++)
 		pause *= 2;
-	pause = min_of(pause, p->max_ms);
-	if (left_ms > 0)
-		pause = min_of(pause, max_of(left_ms / 8, p->min_ms));
+	pause = min_of(pause, longest_pause(p, left_ms));
 	return pause - (int64_t)(random % (uint64_t)(pause / 2 + 1));
+}
+
+int64_t
+plan_asked_retry_ms(const struct plan_retry *p, unsigned n, int64_t left_ms,
+		    uint64_t asked_ms, uint64_t random)
+{
+	int64_t own = plan_retry_ms(p, n, left_ms, random);
+	int64_t longest = longest_pause(p, left_ms);
+	int64_t asked =
+		asked_ms > (uint64_t)longest ? longest : (int64_t)asked_ms;
+
+	asked += (int64_t)(random % (uint64_t)(asked / 4 + 1));
+	return max_of(own, asked);
 }

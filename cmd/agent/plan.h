@@ -40,4 +40,12 @@ struct plan_retry {
 int64_t plan_retry_ms(const struct plan_retry *p, unsigned n, int64_t left_ms,
 		      uint64_t random);
 
+/* The same where the CA said to come again after asked_ms (0: it did not): the
+ * later of the two, and up to a quarter of asked_ms more by chance, so that
+ * those who were told the same do not come together. No CA's wish is longer
+ * than max, nor than an eighth of what is left. */
+int64_t plan_asked_retry_ms(const struct plan_retry *p, unsigned n,
+			    int64_t left_ms, uint64_t asked_ms,
+			    uint64_t random);
+
 #endif

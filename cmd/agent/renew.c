@@ -188,7 +188,7 @@ renew_log_failure(const struct agent_renew *r, int64_t left_ms,
 }
 
 static void
-renew_fail(struct agent_renew *r, enum err e)
+renew_fail(struct agent_renew *r, enum err e, uint64_t asked_ms)
 {
 	const struct agent_conf *c = &r->a->conf;
 	struct plan_retry retry = {c->ca_retry_min_ms, c->ca_retry_max_ms};
@@ -203,8 +203,8 @@ renew_fail(struct agent_renew *r, enum err e)
 	metric_add(r->a->metrics, AM_OUTGOING_FAILED, 0, 1);
 	if (renew_is_hopeless(r, e))
 		retry.min_ms = retry.max_ms;
-	pause = plan_retry_ms(&retry, r->failures, left > 0 ? left : 0,
-			      random_u64());
+	pause = plan_asked_retry_ms(&retry, r->failures, left > 0 ? left : 0,
+				    asked_ms, random_u64());
 	renew_log_failure(r, left, pause);
 	renew_plan(r, RENEW_PAUSING, pause);
 }
@@ -455,7 +455,7 @@ renew_on_answer(void *arg, enum err e, const char *detail,
 		why_prefix(&r->error, e, "the answer is refused");
 	}
 	if (e != ERR_OK)
-		renew_fail(r, e);
+		renew_fail(r, e, answer->retry_ms);
 	/* TLS and the answer were a burst; what is left is small. */
 	os_mem_trim();
 }
@@ -495,7 +495,7 @@ renew_on_make_key(void *arg)
 	} else {
 		upstream_cancel(&r->up);
 		why_set(&r->error, ret, "key and request: %s", err_text(ret));
-		renew_fail(r, ret);
+		renew_fail(r, ret, 0);
 	}
 	buf_fini(&csr);
 }
@@ -518,7 +518,7 @@ renew_ask(struct agent_renew *r)
 	if (ret != ERR_OK) {
 		/* Until then the error of the last attempt stands. */
 		r->error = why;
-		renew_fail(r, ret);
+		renew_fail(r, ret, 0);
 		return;
 	}
 	ev_defer_queue(r->a->loop, &r->make_key, renew_on_make_key, r);

@@ -371,9 +371,9 @@ upstream_on_finish(void *arg, struct grpc_request *r, enum grpc_status status,
 	struct upstream *u = arg;
 	struct why why;
 
-	(void)r;
 	u->request = NULL;
 	u->answer.status = status;
+	u->answer.retry_ms = grpc_request_get_retry_ms(r);
 	if (status != GRPC_OK) {
 		why_set(&why, ERR_UNAVAILABLE, "%s: %s",
 			grpc_status_name(status), text);

@@ -19,6 +19,7 @@ struct upstream;
 /* What the CA said. */
 struct upstream_answer {
 	enum grpc_status status;
+	uint64_t retry_ms; /* when it wants to be asked again; 0: not said */
 	/* GRPC_OK: PEM texts, leaf first, the last one is the root bundle; two
 	 * at least. Borrowed for the call. */
 	struct slice entries[ANSWER_ENTRIES_MAX];

@@ -131,6 +131,27 @@ near_the_end_of_a_certificate_it_asks_more_often(void **state UNUSED)
 	assert_int_equal(plan_retry_ms(&p, 20, 0, 0), 15000);
 }
 
+static void
+a_ca_that_says_when_to_come_again_is_heeded_within_bounds(void **state UNUSED)
+{
+	const struct plan_retry p = {100, 15000};
+
+	/* Never before the time it named, and at most a quarter later. */
+	for (uint64_t r = 0; r < 3000; r++)
+		assert_in_range(plan_asked_retry_ms(&p, 1, 0, 2000, r), 2000,
+				2500);
+	assert_int_equal(plan_asked_retry_ms(&p, 1, 0, 2000, 0), 2000);
+	assert_int_equal(plan_asked_retry_ms(&p, 1, 0, 2000, 500), 2500);
+	/* Where our own pause is longer, that one holds. */
+	assert_int_equal(plan_asked_retry_ms(&p, 20, 0, 2000, 0), 15000);
+	assert_int_equal(plan_asked_retry_ms(&p, 2, hour, 0, 0), 200);
+	/* No CA sends us away for ever, or beyond the certificate's end. */
+	assert_in_range(plan_asked_retry_ms(&p, 1, 0, UINT64_MAX, 77), 15000,
+			18750);
+	assert_in_range(plan_asked_retry_ms(&p, 1, 8000, UINT64_MAX, 77), 1000,
+			1250);
+}
+
 /* Ten hours late: counted from receipt the renewal would come at 17 hours of a
  * life of 24, at a late day and a half never. */
 static void
@@ -187,6 +208,8 @@ main(void)
 		cmocka_unit_test(nor_does_it_within_the_time_of_backdating),
 		cmocka_unit_test(pauses_double_up_to_the_maximum),
 		cmocka_unit_test(at_most_half_of_a_pause_is_random),
+		cmocka_unit_test(
+			a_ca_that_says_when_to_come_again_is_heeded_within_bounds),
 		cmocka_unit_test(
 			near_the_end_of_a_certificate_it_asks_more_often),
 	};

@@ -35,6 +35,7 @@ struct got {
 	size_t message_len;
 	char message[64];
 	enum grpc_status status;
+	uint64_t retry_ms;
 	char text[1200];
 	struct grpc_request *cancel; /* in on_message */
 };
@@ -97,6 +98,12 @@ on_refuse(void *app UNUSED, struct grpc_call *call, struct slice message UNUSED)
 }
 
 static void
+on_later(void *app UNUSED, struct grpc_call *call, struct slice message UNUSED)
+{
+	grpc_call_finish_later(call, GRPC_RESOURCE_EXHAUSTED, "too many", 1500);
+}
+
+static void
 on_half_close(void *app, struct grpc_call *call UNUSED)
 {
 	struct pair *p = app;
@@ -138,6 +145,9 @@ static const struct grpc_method methods[] = {
 	 .on_open = on_open,
 	 .on_message = on_refuse,
 	 .on_end = on_end},
+	{.path = "/t.T/Later",
+	 .request_max = REQUEST_MAX,
+	 .on_message = on_later},
 	{0},
 };
 
@@ -166,11 +176,12 @@ got_message(void *arg, struct grpc_request *r UNUSED, struct slice message)
 }
 
 static void
-got_finish(void *arg, struct grpc_request *r UNUSED, enum grpc_status status,
+got_finish(void *arg, struct grpc_request *r, enum grpc_status status,
 	   const char *text)
 {
 	struct got *g = arg;
 
+	g->retry_ms = grpc_request_get_retry_ms(r);
 	g->finish_cnt++;
 	g->status = status;
 	(void)snprintf(g->text, sizeof(g->text), "%s", text);
@@ -340,6 +351,26 @@ status_texts_survive_the_wire(void **state UNUSED)
 	/* The line feed came, and is not shown. */
 	assert_string_equal(got.text, "50% of \"\xc3\xa4\"?");
 	assert_int_equal(got.message_cnt, 0);
+	pair_close(&p);
+}
+
+/* What is inside grpc-status-details-bin, others' clients read: a flow test
+ * looks at it. */
+static void
+a_refusal_can_say_when_to_come_again(void **state UNUSED)
+{
+	struct pair p;
+	struct got got = {0};
+
+	pair_open(&p, &limits);
+	(void)start(&p, "/t.T/Later", "x", true, &got);
+	carry(&p);
+	assert_int_equal(got.status, GRPC_RESOURCE_EXHAUSTED);
+	assert_string_equal(got.text, "too many");
+	assert_int_equal(got.retry_ms, 1500);
+	(void)start(&p, "/t.T/Refuse", "x", true, &got);
+	carry(&p);
+	assert_int_equal(got.retry_ms, 0);
 	pair_close(&p);
 }
 
@@ -899,6 +930,7 @@ main(void)
 		cmocka_unit_test(any_cut_of_the_bytes_gives_the_same_answer),
 		cmocka_unit_test(many_calls_share_a_connection),
 		cmocka_unit_test(status_texts_survive_the_wire),
+		cmocka_unit_test(a_refusal_can_say_when_to_come_again),
 		cmocka_unit_test(unknown_method_is_unimplemented),
 		cmocka_unit_test(
 			message_at_the_limit_is_taken_and_above_is_refused),
