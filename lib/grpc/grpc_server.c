@@ -300,6 +300,7 @@ refuse_http(struct h2_stream *s, const char *status)
 		HEADER("content-length", "0"),
 	};
 
+	h2_stream_charge(s);
 	return h2_stream_respond(s, headers, COUNT_OF(headers), true);
 }
 
@@ -309,6 +310,7 @@ refuse_call(struct h2_stream *s, enum grpc_status status, const char *text)
 	/* Never linked, never seen by the application. */
 	struct grpc_call c = {.stream = s};
 
+	h2_stream_charge(s);
 	return send_status(&c, status, text);
 }
 

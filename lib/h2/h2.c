@@ -9,6 +9,7 @@ enum {
 	OUTBOUND_ACK_MAX = 200,
 	SETTINGS_MAX = 16,
 	CONTINUATION_MAX = 8,
+	COST_USELESS = 4,    /* what it earned, and as much again */
 	OUT_MAX_STREAMS = 16 /* that may have full queues, unless said */
 };
 
@@ -147,6 +148,7 @@ h2_new(bool server, const struct h2_limits *limits, const struct h2_cbs *cbs,
 	h->cbs = *cbs;
 	h->arg = arg;
 	buf_init_secret(&h->spill, SIZE_MAX / 2);
+	h2_scan_init(h);
 	if ((ret = session_new(h)) != ERR_OK)
 		goto out;
 	if ((ret = magic_take(h)) != ERR_OK)
@@ -193,6 +195,9 @@ h2_feed(struct h2 *h, struct slice bytes, struct mono now)
 		return h->failed;
 	must(h->busy == 0);
 	h->now = now;
+	h2_scan(h, bytes);
+	if (h->failed != ERR_OK)
+		return h->failed;
 	h->busy++;
 	n = nghttp2_session_mem_recv(h->ng, bytes.p, bytes.len);
 	h->busy--;
@@ -220,6 +225,12 @@ h2_charge(struct h2 *h, uint64_t cost)
 		return;
 	h->failed = ERR_LIMIT;
 	(void)nghttp2_session_terminate_session(h->ng, H2_ENHANCE_YOUR_CALM);
+}
+
+void
+h2_stream_charge(struct h2_stream *s)
+{
+	h2_charge(s->h, COST_USELESS);
 }
 
 void

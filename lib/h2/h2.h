@@ -6,8 +6,9 @@
  * given back by h2_stream_consumed, so that a slow reader holds its sender.
  *
  * Known attacks are cut here: limits of header bytes, streams, resets, pings,
- * settings and empty frames (see struct h2_limits); ERR_LIMIT from h2_feed ends
- * the connection after a GOAWAY. RFC 9113. */
+ * settings, empty and tiny frames, and frames that are to be ignored (see
+ * struct h2_limits); ERR_LIMIT from h2_feed ends the connection after a GOAWAY.
+ * RFC 9113. */
 #ifndef H2_H2_H
 #define H2_H2_H
 
@@ -31,9 +32,9 @@ struct h2_limits {
 				      times stream_out_max */
 	uint32_t window;           /* bytes a stream may receive unread */
 	uint32_t header_table;     /* SETTINGS_HEADER_TABLE_SIZE (costs.md) */
-	uint32_t cheap_frames_max; /* resets, pings, settings, empty frames that
-				     a peer may send per 10 s beyond two per
-				     request */
+	uint32_t cheap_frames_max; /* resets, pings, settings, tiny frames and
+				     the like that a peer may send per 10 s
+				     beyond two per request */
 };
 
 struct h2_cbs {
@@ -97,6 +98,8 @@ enum err h2_stream_send_parts(struct h2_stream *s, const struct slice *parts,
 enum err h2_stream_finish(struct h2_stream *s, const struct h2_header *trailers,
 			  size_t cnt);
 void h2_stream_reset(struct h2_stream *s, uint32_t code);
+/* Server: the request was of no use. Many such are like other cheap frames. */
+void h2_stream_charge(struct h2_stream *s);
 void h2_stream_consumed(struct h2_stream *s, size_t len);
 size_t h2_stream_out_len(const struct h2_stream *s);
 void h2_stream_set_app(struct h2_stream *s, void *app);

@@ -8,8 +8,12 @@
 enum {
 	BLOCK_FIRST = 16, /* headers that most messages do not pass */
 	COST_FRAME = 1,
-	COST_RESET = 3, /* the two that the request earned, and its own */
-	CREDIT_USEFUL = 2
+	CREDIT_USEFUL = 2,
+	/* A little more than is allowed gets an answer that says so. What goes
+	 * on and on, or means kilobytes with each byte of it (HPACK), ends the
+	 * connection in the midst of its block. */
+	DROPPED_MAX = 1000,
+	OVER_PART = 2
 };
 
 /* -- header blocks ----------------------------------------------------- */
@@ -47,6 +51,17 @@ block_grow(struct h2_block *b)
 }
 
 static int
+drop_header(struct h2 *h)
+{
+	if (++h->in.dropped < DROPPED_MAX &&
+	    h->in.bytes / OVER_PART <= h->limits.header_bytes_max)
+		return 0;
+	h->failed = ERR_LIMIT;
+	(void)nghttp2_session_terminate_session(h->ng, H2_ENHANCE_YOUR_CALM);
+	return NGHTTP2_ERR_CALLBACK_FAILURE;
+}
+
+static int
 on_header(nghttp2_session *ng UNUSED, const nghttp2_frame *f UNUSED,
 	  nghttp2_rcbuf *name, nghttp2_rcbuf *value, uint8_t flags UNUSED,
 	  void *arg)
@@ -56,13 +71,16 @@ on_header(nghttp2_session *ng UNUSED, const nghttp2_frame *f UNUSED,
 	const nghttp2_vec n = nghttp2_rcbuf_get_buf(name);
 	const nghttp2_vec v = nghttp2_rcbuf_get_buf(value);
 
-	if (b->over)
-		return 0;
 	b->bytes += n.len + v.len;
+	if (b->over)
+		return drop_header(h);
 	if (b->bytes > h->limits.header_bytes_max ||
 	    b->cnt == H2_HEADER_CNT_MAX) {
+		const size_t bytes = b->bytes;
+
 		h2_in_clear(h);
 		b->over = true;
+		b->bytes = bytes;
 		return 0;
 	}
 	if (b->cnt == b->cap)
@@ -207,32 +225,6 @@ on_frame_recv(nghttp2_session *ng, const nghttp2_frame *f, void *arg)
 	return 0;
 }
 
-/* Counts what costs the peer little and us something. Called for frames that
- * turn out to be invalid, too. */
-static int
-on_begin_frame(nghttp2_session *ng UNUSED, const nghttp2_frame_hd *hd,
-	       void *arg)
-{
-	struct h2 *h = arg;
-
-	switch (hd->type) {
-	case NGHTTP2_HEADERS:
-		break;
-	case NGHTTP2_DATA:
-		if (hd->length == 0 &&
-		    (hd->flags & NGHTTP2_FLAG_END_STREAM) == 0)
-			h2_charge(h, COST_FRAME);
-		break;
-	case NGHTTP2_RST_STREAM:
-		h2_charge(h, h->server ? COST_RESET : COST_FRAME);
-		break;
-	default:
-		h2_charge(h, COST_FRAME);
-		break;
-	}
-	return 0;
-}
-
 static int
 on_data_chunk(nghttp2_session *ng, uint8_t flags UNUSED, int32_t id,
 	      const uint8_t *data, size_t len, void *arg)
@@ -269,8 +261,6 @@ h2_in_set_callbacks(nghttp2_session_callbacks *cbs)
 	nghttp2_session_callbacks_set_on_begin_headers_callback(
 		cbs, on_begin_headers);
 	nghttp2_session_callbacks_set_on_header_callback2(cbs, on_header);
-	nghttp2_session_callbacks_set_on_begin_frame_callback(cbs,
-							      on_begin_frame);
 	nghttp2_session_callbacks_set_on_frame_recv_callback(cbs,
 							     on_frame_recv);
 	nghttp2_session_callbacks_set_on_data_chunk_recv_callback(

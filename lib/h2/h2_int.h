@@ -9,7 +9,8 @@
 enum {
 	H2_HEADER_CNT_MAX = 100,
 	H2_RATE_MS = 10000,
-	H2_FRAME_MAX = 16384
+	H2_FRAME_MAX = 16384,
+	H2_HEAD_LEN = 9
 };
 
 /* Trailers that wait for the end of the queue; strings behind the array. */
@@ -45,6 +46,14 @@ struct h2_block {
 	size_t cap;
 	size_t bytes;
 	bool over; /* a limit was met; the rest is decoded and dropped */
+	size_t dropped;
+};
+
+/* Where the frames of what comes in begin. */
+struct h2_scan {
+	uint8_t head[H2_HEAD_LEN];
+	size_t have; /* of head */
+	size_t skip; /* bytes to the next head */
 };
 
 struct h2 {
@@ -64,6 +73,7 @@ struct h2 {
 	size_t out_len; /* queued on all streams */
 	bool starved;   /* some stream is */
 	struct h2_block in;
+	struct h2_scan scan;
 	/* Output of the running h2_take_output, and what did not fit. */
 	struct buf *sink;
 	size_t sink_max;
@@ -84,6 +94,11 @@ enum err h2_err_of(ssize_t ng_err);
 /* h2_in.c */
 void h2_in_set_callbacks(nghttp2_session_callbacks *cbs);
 void h2_in_clear(struct h2 *h);
+
+/* h2_scan.c */
+void h2_scan_init(struct h2 *h);
+/* Charges for the frames that begin in these bytes. */
+void h2_scan(struct h2 *h, struct slice bytes);
 
 /* h2_out.c */
 void h2_feed_starved(struct h2 *h);
