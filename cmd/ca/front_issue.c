@@ -428,7 +428,9 @@ issue_authenticate(struct issue *is, struct slice authorization, size_t cnt,
 	if (ret == ERR_OK)
 		metric_add(f->metrics, M_AUTH, is->who.kind, 1);
 	fail_point("front.authenticated");
-	connection_note_caller(is->conn, ret == ERR_OK);
+	/* What a join token is worth, only the authority knows. */
+	if (is->who.kind != RA_JOIN_TOKEN)
+		connection_note_caller(is->conn, ret == ERR_OK);
 	return ret;
 }
 
@@ -681,6 +683,9 @@ front_take_result(struct front *f, uint64_t id, const struct msg_result *m)
 	if (is == NULL)
 		return;
 	pending_remove(f, is);
+	if (is->who.kind == RA_JOIN_TOKEN &&
+	    (m->e == ERR_OK || m->e == ERR_UNAUTHENTICATED))
+		connection_note_caller(is->conn, m->e == ERR_OK);
 	if (m->e == ERR_OK) {
 		issue_answer(is, m);
 		return;

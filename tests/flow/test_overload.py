@@ -1,0 +1,486 @@
+"""More requests than may be, and more than can be: limits, turns, deadlines,
+and connections without end. Whoever is within their limits is served."""
+
+import concurrent.futures
+import json
+import os
+import re
+import signal
+import socket
+import subprocess
+import sys
+import threading
+
+import grpc
+import pytest
+from support import net, pki, rpc
+from support.fake_ca import FakeCA
+from support.process import until
+
+CODE = grpc.StatusCode
+
+
+def ask(one, account="cart", csr=None, **more):
+    """The chain, or the error."""
+    with one.channel() as channel:
+        try:
+            return rpc.create_certificate(
+                channel, csr or pki.new_csr(pki.new_key()),
+                token=one.issuer.token("shop", account), **more)
+        except grpc.RpcError as why:
+            return why
+
+
+def is_refused(answer, code):
+    return isinstance(answer, grpc.RpcError) and answer.code() == code
+
+
+def start_call(channel, csr, token, timeout=60):
+    """A call that is under way."""
+    request = rpc.message("istio.v1.auth.IstioCertificateRequest")(csr=csr)
+    call = channel.unary_unary(
+        rpc.CA_METHOD,
+        request_serializer=lambda m: m.SerializeToString(),
+        response_deserializer=rpc.message(
+            "istio.v1.auth.IstioCertificateResponse").FromString)
+    return call.future(request, timeout=timeout, metadata=[
+        ("authorization", f"Bearer {token}")])
+
+
+def events(one, kind):
+    lines = (one.data / "audit/audit.jsonl").read_text().splitlines()
+    return [e for e in map(json.loads, lines) if e["event"] == kind]
+
+
+def issued(one):
+    return net.metric(one.metrics(),
+                      "citadel_server_success_cert_issuance_count") or 0
+
+
+# -- rates
+
+
+def test_an_identity_over_its_rate_is_refused_and_told_when_to_come(
+        make_ours):
+    one = make_ours({"fronts": 1, "limit.identity_rate": 1,
+                     "limit.identity_burst": 5}).start()
+    for _ in range(5):
+        assert isinstance(ask(one), list)
+    late = until(lambda: next((a for a in [ask(one)] if is_refused(
+        a, CODE.RESOURCE_EXHAUSTED)), None), "one was refused")
+    assert "limit.identity_rate" in late.details()
+    trailers = dict(late.trailing_metadata())
+    wait_ms = int(trailers["grpc-retry-pushback-ms"])
+    assert 0 < wait_ms <= 1000
+    status = rpc.message("google.rpc.Status").FromString(
+        trailers["grpc-status-details-bin"])
+    assert (status.code, status.message) == (8, late.details())
+    (detail,) = status.details
+    assert detail.type_url == "type.googleapis.com/google.rpc.RetryInfo"
+    delay = rpc.message("google.rpc.RetryInfo").FromString(
+        detail.value).retry_delay
+    assert delay.seconds * 1000 + delay.nanos // 1000000 == wait_ms
+    # Another one is served, and after the wait the first is too.
+    assert isinstance(ask(one, "other"), list)
+    until(lambda: isinstance(ask(one), list), "it was served again")
+
+
+def test_without_a_rate_nobody_is_refused(make_ours):
+    """The contrast."""
+    one = make_ours({"fronts": 1, "limit.identity_rate": 0,
+                     "limit.identity_burst": 1}).start()
+    with one.channel() as channel:
+        for _ in range(50):
+            assert rpc.create_certificate(
+                channel, pki.new_csr(pki.new_key()),
+                token=one.issuer.token("shop", "cart"))
+
+
+def test_many_fronts_give_no_more_and_refusals_are_counted_not_listed(
+        make_ours):
+    """The limit is the authority's. Each front lets as many through as the
+    limit says; what the authority refuses of them is one line of the audit
+    log."""
+    one = make_ours({"fronts": 4, "limit.identity_rate": 1,
+                     "limit.identity_burst": 40}).start()
+    csr, token = pki.new_csr(pki.new_key()), one.issuer.token("shop", "cart")
+
+    def flood(_):
+        with one.channel() as channel:
+            calls = [start_call(channel, csr, token) for _ in range(40)]
+            return sum(call.code() == CODE.OK for call in calls)
+
+    def counted():
+        with concurrent.futures.ThreadPoolExecutor(4) as pool:
+            list(pool.map(flood, range(8)))
+        found = net.metric(one.metrics(), "meshcert_ca_failures_total",
+                           cause="excess")
+        return found and found > 400
+    until(counted, "the fronts and the authority refused many")
+    one.stop()
+    assert len(events(one, "issued")) <= 40 + 30
+    assert events(one, "refused") == []
+    many = events(one, "refused_many")
+    assert 1 <= len(many) <= 10
+    assert {e["identity"] for e in many} == {
+        "spiffe://cluster.local/ns/shop/sa/cart"}
+    assert all("limit.identity_rate" in e["reason"] for e in many)
+    assert sum(e["count"] for e in many) > 0
+
+
+def test_made_up_join_tokens_do_not_fill_the_audit_log(make_ours):
+    """Anybody can make them up: from some number on they are counted."""
+    one = make_ours({"fronts": 1}).start()
+    csr = pki.new_csr(pki.new_key())
+    total, each = 2700, 90
+    # Fewer on each connection than it may bring strangers.
+    for at in range(0, total, each):
+        with one.channel() as channel:
+            calls = [start_call(channel, csr, f"mjt_{at + n:043d}")
+                     for n in range(each)]
+            assert {c.code() for c in calls} == {CODE.UNAUTHENTICATED}
+    one.stop()
+    lines = len(events(one, "refused"))
+    many = events(one, "refused_many")
+    assert 1000 <= lines < 2500
+    assert lines + sum(e["count"] for e in many) == total
+    assert len(many) <= 8
+
+
+def test_the_rate_of_all_callers_makes_them_wait_not_fail(make_ours):
+    """Those that find a place in the queue are served later."""
+    one = make_ours({"fronts": 1, "limit.rate": 10,
+                     "limit.burst": 3}).start()
+    csr = pki.new_csr(pki.new_key())
+    with one.channel() as channel:
+        calls = [start_call(channel, csr, one.issuer.token("shop", f"a{n}"))
+                 for n in range(12)]
+        assert {c.code() for c in calls} == {CODE.OK}
+
+
+def test_what_finds_no_place_is_refused_by_the_rate_of_all(make_ours):
+    """The same with a queue of four; the contrast above has room."""
+    one = make_ours({"fronts": 1, "limit.rate": 1, "limit.burst": 1,
+                     "limit.queue": 4}).start()
+    csr = pki.new_csr(pki.new_key())
+    with one.channel() as channel:
+        calls = [start_call(channel, csr, one.issuer.token("shop", f"a{n}"))
+                 for n in range(40)]
+        codes = [c.code() for c in calls]
+        assert CODE.OK in codes
+        refused = [c for c, code in zip(calls, codes) if code != CODE.OK]
+        assert len(refused) > 20
+        assert {c.code() for c in refused} <= {CODE.UNAVAILABLE,
+                                               CODE.RESOURCE_EXHAUSTED}
+        for call in refused:
+            assert int(dict(call.trailing_metadata())[
+                "grpc-retry-pushback-ms"]) > 0
+
+
+# -- turns
+
+
+class Order:
+    """In which order calls are answered."""
+
+    def __init__(self):
+        self.names, self._lock = [], threading.Lock()
+
+    def watch(self, call, name):
+        def done(_):
+            with self._lock:
+                self.names.append(name)
+        call.add_done_callback(done)
+        return call
+
+
+@pytest.fixture
+def held_up(make_ours):
+    """(authority, hold, let go): the signer is stopped, so that requests
+    wait in the authority."""
+    one = make_ours({"fronts": 1, "limit.streams": 4000}).start()
+    (signer,) = one.roles()["signer"]
+
+    def waiting(count):
+        until(lambda: net.metric(one.metrics(), "meshcert_ca_queue") >= count,
+              f"{count} requests were waiting")
+
+    yield one, lambda: os.kill(signer, signal.SIGSTOP), \
+        lambda: os.kill(signer, signal.SIGCONT), waiting
+    os.kill(signer, signal.SIGCONT)
+
+
+FLOOD, AT_SIGNER = 1200, 256
+
+
+def place_of_the_victim(held_up, account):
+    """After how many of a flood of shop/flood it was answered."""
+    one, hold, go, waiting = held_up
+    csr, order = pki.new_csr(pki.new_key()), Order()
+    flood, other = (one.issuer.token("shop", name)
+                    for name in ("flood", account))
+    hold()
+    with one.channel() as channel, one.channel() as own:
+        calls = [order.watch(start_call(channel, csr, flood), "flood")
+                 for _ in range(FLOOD)]
+        waiting(FLOOD)
+        victim = order.watch(start_call(own, csr, other), "victim")
+        waiting(FLOOD + 1)
+        go()
+        assert {c.code() for c in [*calls, victim]} == {CODE.OK}
+    return order.names.index("victim")
+
+
+def test_who_floods_delays_another_only_by_what_is_at_the_signer(held_up):
+    assert place_of_the_victim(held_up, "victim") < AT_SIGNER + 200
+
+
+def test_in_one_line_the_last_one_is_served_last(held_up):
+    """The contrast: what the victim would suffer without turns, for it has
+    the flood's own identity."""
+    assert place_of_the_victim(held_up, "flood") > FLOOD - 200
+
+
+def place_behind_a_fleet(held_up, known_before):
+    """A fleet of many identities renews; one more comes."""
+    one, hold, go, waiting = held_up
+    csr, order, count = pki.new_csr(pki.new_key()), Order(), 700
+    fleet = [one.issuer.token("shop", f"app-{n}") for n in range(count)]
+    newcomer = one.issuer.token("shop", "newcomer")
+    with one.channel() as channel:
+        for token in fleet + [newcomer] * known_before:
+            assert start_call(channel, csr, token).code() == CODE.OK
+        hold()
+        calls = [order.watch(start_call(channel, csr, token), "fleet")
+                 for token in fleet]
+        waiting(count)
+        with one.channel() as own:
+            call = order.watch(start_call(own, csr, newcomer), "newcomer")
+            waiting(count + 1)
+            go()
+            assert {c.code() for c in [*calls, call]} == {CODE.OK}
+    return order.names.index("newcomer")
+
+
+def test_a_first_issue_goes_before_the_renewals_of_a_fleet(held_up):
+    assert place_behind_a_fleet(held_up, False) < AT_SIGNER + 150
+
+
+def test_a_renewal_waits_for_its_turn_among_the_fleet_s(held_up):
+    """The contrast: the same caller, served before."""
+    assert place_behind_a_fleet(held_up, True) > 550
+
+
+def test_past_its_deadline_nothing_is_done_for_a_request(make_ours):
+    one = make_ours({"fronts": 1}).start()
+    csr, token = pki.new_csr(pki.new_key()), one.issuer.token("shop", "cart")
+    (authority,) = one.roles()["authority"]
+    before = issued(one)
+    with one.channel() as channel:
+        os.kill(authority, signal.SIGSTOP)
+        try:
+            patient = start_call(channel, csr, token, timeout=60)
+            hasty = [start_call(channel, csr, token, timeout=0.5)
+                     for _ in range(20)]
+            assert {c.code() for c in hasty} == {CODE.DEADLINE_EXCEEDED}
+        finally:
+            os.kill(authority, signal.SIGCONT)
+        assert patient.code() == CODE.OK
+        assert ask(one)
+    assert issued(one) == before + 2
+    one.stop()
+    assert len([e for e in events(one, "issued")
+                if e["identity"].endswith("/cart")]) == 2
+    late = [e for e in events(one, "refused_many")
+            if "deadline" in e["reason"]]
+    assert sum(e["count"] for e in late) == 20
+
+
+# -- connections
+
+
+def test_who_comes_when_all_is_full_gets_the_place_of_the_longest_unused(
+        make_ours):
+    one = make_ours({"limit.connections": 2, "fronts": 1}).start()
+    held = [one.channel() for _ in range(2)]
+    try:
+        for channel in held:
+            assert rpc.health(channel) == "SERVING"
+        assert isinstance(ask(one), list)
+        one.process.await_line("front.full.*room is made")
+    finally:
+        for channel in held:
+            channel.close()
+
+
+def test_a_connection_with_a_request_under_way_keeps_its_place(make_ours):
+    """The contrast, and the bound: then the newcomer is refused."""
+    one = make_ours({"limit.connections": 2, "fronts": 1}).start()
+    (authority,) = one.roles()["authority"]
+    csr, token = pki.new_csr(pki.new_key()), one.issuer.token("shop", "cart")
+    held = [one.channel() for _ in range(2)]
+    os.kill(authority, signal.SIGSTOP)
+    try:
+        calls = [start_call(channel, csr, token) for channel in held]
+        until(lambda: net.metric(one.metrics(), "meshcert_ca_"
+                                 "authenticated_total") == 2,
+              "both were under way")
+        assert is_refused(ask(one), CODE.UNAVAILABLE)
+        os.kill(authority, signal.SIGCONT)
+        assert {c.code() for c in calls} == {CODE.OK}
+    finally:
+        os.kill(authority, signal.SIGCONT)
+        for channel in held:
+            channel.close()
+
+
+def connect_many(one, count, source="127.0.0.1"):
+    """Connections that say nothing."""
+    host, port = one.target.rsplit(":", 1)
+    held = []
+    for _ in range(count):
+        sock = socket.socket()
+        sock.bind((source, 0))
+        sock.connect((host, int(port)))
+        held.append(sock)
+    return held
+
+
+def test_connections_that_prove_nothing_lock_nobody_out(make_ours):
+    one = make_ours({"limit.connections": 50, "fronts": 1}).start()
+    with one.channel() as known:
+        token = one.issuer.token("shop", "known")
+        csr = pki.new_csr(pki.new_key())
+        assert start_call(known, csr, token).code() == CODE.OK
+        held = connect_many(one, 300)
+        try:
+            # The known one stays, a new one is let in.
+            assert start_call(known, csr, token).code() == CODE.OK
+            assert isinstance(ask(one), list)
+            assert net.metric(one.metrics(), "meshcert_ca_connections") <= 50
+        finally:
+            for sock in held:
+                sock.close()
+
+
+def test_a_front_with_few_descriptors_serves_on(make_ours):
+    """Far more connections than descriptors."""
+    one = make_ours({"fronts": 1})
+    few = one.folder / "few"
+    few.write_text(f'#!/bin/sh\nulimit -n 200\nexec {one.binary} "$@"\n')
+    few.chmod(0o755)
+    one.binary = few
+    one.start()
+    one.process.await_line("front.files.*connections are taken")
+    with one.channel() as known:
+        token = one.issuer.token("shop", "known")
+        csr = pki.new_csr(pki.new_key())
+        assert start_call(known, csr, token).code() == CODE.OK
+        held = connect_many(one, 1000)
+        try:
+            assert start_call(known, csr, token).code() == CODE.OK
+            assert isinstance(ask(one), list)
+        finally:
+            for sock in held:
+                sock.close()
+        assert start_call(known, csr, token).code() == CODE.OK
+    assert isinstance(ask(one), list)
+
+
+def test_a_public_role_without_descriptors_comes_back_by_itself(make_ours):
+    """Its port is flooded; certificates go on, and then it answers again."""
+    one = make_ours({"fronts": 1}).start()
+    host, port = one.http.removeprefix("http://").rsplit(":", 1)
+    old = one.roles()["public"]
+    held = []
+    try:
+        for _ in range(1500):
+            sock = socket.socket()
+            sock.setblocking(False)
+            sock.connect_ex((host, int(port)))
+            held.append(sock)
+        assert isinstance(ask(one), list)
+    finally:
+        for sock in held:
+            sock.close()
+    net.await_ok(one.http + "/ready", alive=one.process)
+    assert one.roles()["public"] == old
+
+
+CROWD = """
+import socket, sys
+host, port, source, count = sys.argv[1:]
+held = []
+for _ in range(int(count)):
+    sock = socket.socket()
+    sock.bind((source, 0))
+    sock.settimeout(20)
+    sock.connect((host, int(port)))
+    held.append(sock)
+print("there", flush=True)
+sys.stdin.read()
+"""
+
+
+def test_twenty_thousand_connections_stop_nobody_who_is_served(make_ours):
+    """From four processes: a process may hold twenty thousand descriptors
+    at most. Most are dropped for lack of room, the oldest first."""
+    one = make_ours().start()
+    csr, token = pki.new_csr(pki.new_key()), one.issuer.token("shop", "known")
+    host, port = one.target.rsplit(":", 1)
+    served, stop, failures = [], threading.Event(), []
+
+    def go_on(channel):
+        while not stop.is_set():
+            call = start_call(channel, csr, token)
+            (served if call.code() == CODE.OK else failures).append(call)
+    with one.channel() as known:
+        assert start_call(known, csr, token).code() == CODE.OK
+        thread = threading.Thread(target=go_on, args=(known,))
+        thread.start()
+        crowd = [subprocess.Popen(
+            [sys.executable, "-c", CROWD, host, port, f"127.0.0.{9 + n}",
+             "5000"], stdin=subprocess.PIPE, stdout=subprocess.PIPE)
+            for n in range(4)]
+        try:
+            for child in crowd:
+                assert child.stdout.readline() == b"there\n"
+            during = len(served)
+            assert isinstance(ask(one), list)
+            until(lambda: len(served) > during + 10, "it was served on")
+        finally:
+            for child in crowd:
+                child.communicate(b"")
+            stop.set()
+            thread.join()
+    assert not failures
+    assert net.metric(one.metrics(), "meshcert_ca_connections_total") > 20000
+    until(lambda: net.metric(one.metrics(), "meshcert_ca_connections") < 10,
+          "they were gone")
+    assert isinstance(ask(one), list)
+
+
+# -- the agent
+
+
+@pytest.mark.parametrize("said", [None, 700])
+def test_the_agent_waits_as_long_as_the_ca_says(folder, procs, build, said):
+    from support.meshcert import Agent
+
+    def answer(ca, request, context):
+        if len(ca.requests) > 1:
+            return FakeCA.good(ca, request, context)
+        if said is not None:
+            context.set_trailing_metadata(
+                [("grpc-retry-pushback-ms", str(said))])
+        context.abort(CODE.RESOURCE_EXHAUSTED, "not now")
+    with FakeCA(folder, answer) as ca:
+        agent = Agent(procs, folder, build, ca.target, ca.root_pem(), "a.b.c",
+                      env={"SECRET_TTL": "1h"}).start()
+        line = agent.process.await_line("attempt 1: .*next attempt in .*")
+        agent.await_ready()
+    (pause,) = re.findall(r"next attempt in (\d+)ms", line[0])
+    if said is None:
+        assert int(pause) <= 100
+    else:
+        assert said <= int(pause) <= said * 5 // 4
