@@ -175,8 +175,9 @@ MUST_USE enum err ev_connect_start(struct ev_loop *loop, const char *addr,
 				   void *arg, struct ev_connect **pending);
 void ev_connect_cancel(struct ev_connect **pending);
 
-/* -- listening. The callback owns the stream. When descriptors run out,
- * accepting pauses for a moment and goes on by itself. */
+/* -- listening. The callback owns the stream. When descriptors run out, closed
+ * streams that linger give theirs; where there is none, accepting pauses for a
+ * moment and goes on by itself. */
 struct ev_listener;
 typedef void ev_accept_cb(void *arg, struct ev_stream *stream);
 /* Takes over a listening socket (from ev_bind, the supervisor or systemd). */

@@ -88,6 +88,8 @@ MUST_USE enum err ev_stream_new(struct ev_loop *loop, int fd,
 				const struct ev_addr *peer,
 				struct ev_stream **out);
 void ev_stream_cut_all(struct ev_loop *loop);
+/* Ends at once what only waits for its peer's end. False: there was none. */
+bool ev_stream_cut_lingering(struct ev_loop *loop);
 
 void ev_source_init(struct ev_source *s, int fd,
 		    void (*on_event)(struct ev_source *s, uint32_t events));

@@ -67,6 +67,10 @@ listener_accept(struct ev_listener *l)
 		/* This one connection failed before we took it. */
 		if (errno == EINTR || errno == ECONNABORTED || errno == EPERM)
 			return true;
+		/* Descriptors of connections that are over are a reserve. */
+		if ((errno == EMFILE || errno == ENFILE) &&
+		    ev_stream_cut_lingering(l->loop))
+			return true;
 		listener_pause(l);
 		return false;
 	}

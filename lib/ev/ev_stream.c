@@ -452,6 +452,23 @@ ev_stream_cut_all(struct ev_loop *loop)
 		stream_destroy(loop->lingering);
 }
 
+/* see ev_int.h */
+bool
+ev_stream_cut_lingering(struct ev_loop *loop)
+{
+	bool any = false;
+
+	for (struct ev_stream *s = loop->lingering, *next; s != NULL;
+	     s = next) {
+		next = s->next;
+		if (buf_len(&s->out) > 0)
+			continue;
+		stream_destroy(s);
+		any = true;
+	}
+	return any;
+}
+
 /* see ev.h */
 void
 ev_stream_get_peer_text(const struct ev_stream *s, char out[EV_ADDR_TEXT_MAX])
