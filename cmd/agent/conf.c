@@ -172,7 +172,8 @@ const struct conf_key agent_conf_keys[] = {
 	 .deflt = "30s",
 	 .min = 100,
 	 .max = 3600000,
-	 .help = "Longest pause between attempts."},
+	 .help = "Longest pause between attempts, also where the CA asks for "
+		 "a longer one."},
 	{.name = "ca.unauthenticated_for",
 	 .type = CONF_DURATION,
 	 .offset = AT(ca_unauthenticated_ms),
