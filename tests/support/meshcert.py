@@ -105,6 +105,15 @@ class Authority:
             return rpc.status(channel)
 
 
+def with_few_files(program, folder, most):
+    """The program, as a script that lets it open so many files only."""
+    script = pathlib.Path(folder) / f"{pathlib.Path(program).name}-few"
+    script.write_text(f'#!/bin/sh\nulimit -n {most}\n'
+                      f'exec {program} "$@"\n')
+    script.chmod(0o755)
+    return script
+
+
 @contextlib.contextmanager
 def shared_authority(build, *algorithms, config=None):
     """A running authority for the tests of one class or module: for those
