@@ -15,7 +15,10 @@ enum {
 	NV_EXTRA = 8,
 	BLOCK_EXTRA = 16,
 	CREDIT_DATA = 2, /* a window update and a ping may follow DATA */
-	COST_RESET = 3
+	COST_RESET = 3,
+	/* A header block is decoded to its end, also when its first header is
+	 * bad: no honest client sends five of them. */
+	COST_MALFORMED = 200
 };
 
 /* -- output ------------------------------------------------------------ */
@@ -288,6 +291,13 @@ end_sent(struct h2 *h, struct h2_stream *s, int32_t id)
 						H2_NO_ERROR);
 }
 
+static uint64_t
+reset_cost(const struct h2_stream *s, uint32_t code)
+{
+	return s == NULL && code == H2_PROTOCOL_ERROR ? COST_MALFORMED
+						      : COST_RESET;
+}
+
 static int
 on_frame_send(nghttp2_session *ng, const nghttp2_frame *f, void *arg)
 {
@@ -301,7 +311,7 @@ on_frame_send(nghttp2_session *ng, const nghttp2_frame *f, void *arg)
 	if (f->hd.type == NGHTTP2_RST_STREAM) {
 		/* A reset that the peer provoked costs as much as its own. */
 		if (h->server && (s == NULL || !s->reset))
-			h2_charge(h, COST_RESET);
+			h2_charge(h, reset_cost(s, f->rst_stream.error_code));
 		return 0;
 	}
 	if (f->hd.type == NGHTTP2_DATA)
