@@ -30,8 +30,7 @@ enum {
 static const struct ca_rate unproven_lines = {.per_sec = 10, .burst = 1000};
 
 static const char *const refusal_reasons[] = {
-	[REFUSAL_RATE] = "over the rate of one identity "
-			 "(limit.identity_rate)",
+	[REFUSAL_RATE] = "over its rate (limit.identity_rate)",
 	[REFUSAL_SHARE] = "its share of the queue was full (limit.queue)",
 	[REFUSAL_BUSY] = "the queue was full (limit.queue)",
 	[REFUSAL_LATE] = "the caller's deadline had passed before its turn",
