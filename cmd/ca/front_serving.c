@@ -287,22 +287,12 @@ serving_load_files(struct front *f, struct why *why)
 static enum err
 serving_read_file(struct front *f, const char *name, int fd)
 {
-	struct buf bytes;
-	enum err ret;
-
 	if (strcmp(name, "serving.cert") == 0) {
 		buf_reset(&f->serving_cert_pem);
 		return os_fd_read(fd, &f->serving_cert_pem);
 	}
-	buf_init(&bytes, SERVING_FILE_MAX);
-	ret = os_fd_read(fd, &bytes);
-	secret_free(f->serving_key_pem);
-	f->serving_key_pem = NULL;
-	if (ret == ERR_OK)
-		ret = secret_dup(buf_get(&bytes), &f->serving_key_pem);
-	secret_wipe(bytes.p, bytes.cap);
-	buf_fini(&bytes);
-	return ret;
+	secret_free(TAKE(f->serving_key_pem));
+	return os_fd_read_secret(fd, SERVING_FILE_MAX, &f->serving_key_pem);
 }
 
 void

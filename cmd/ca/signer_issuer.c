@@ -124,7 +124,6 @@ signer_take_file(struct signer *s, const char *name, int fd)
 {
 	struct signer_file *f;
 	struct why why = {0};
-	struct buf bytes;
 
 	if (strcmp(name, "end") == 0) {
 		s->is_set_whole = true;
@@ -139,9 +138,7 @@ signer_take_file(struct signer *s, const char *name, int fd)
 	if (s->file_cnt == SIGNER_FILES_MAX)
 		return;
 	f = &s->files[s->file_cnt];
-	buf_init(&bytes, SIGNER_FILE_MAX);
-	if (os_fd_read(fd, &bytes) == ERR_OK &&
-	    secret_dup(buf_get(&bytes), &f->bytes) == ERR_OK) {
+	if (os_fd_read_secret(fd, SIGNER_FILE_MAX, &f->bytes) == ERR_OK) {
 		(void)snprintf(f->name, sizeof(f->name), "%s", name);
 		s->file_cnt++;
 	} else {
@@ -150,8 +147,6 @@ signer_take_file(struct signer *s, const char *name, int fd)
 			 "than %d bytes",
 			 s->conf.issuer_dir, name, SIGNER_FILE_MAX);
 	}
-	secret_wipe(bytes.p, bytes.cap);
-	buf_fini(&bytes);
 }
 
 /* ---- start ------------------------------------------------------------- */

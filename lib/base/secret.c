@@ -26,7 +26,10 @@ enum {
 	SECRET_CHUNK_LEN = 16384,
 	SECRET_UNIT_CNT = SECRET_CHUNK_LEN / SECRET_UNIT,
 	SECRET_SHARED_MAX = SECRET_CHUNK_LEN / 2,
-	SECRET_MAX = 16 << 20
+	SECRET_MAX = 16 << 20,
+	/* In front of a block: its struct secret. Keeps the alignment of
+	 * malloc. */
+	SECRET_BLOCK_HEAD = 16
 };
 
 struct secret_chunk {
@@ -50,6 +53,8 @@ struct secret {
  * locked memory counts per process, too. Not for threads; there are none. */
 static struct {
 	struct secret_chunk *shared;
+	/* All shared chunks that there ever were are in between. */
+	uintptr_t low, high;
 	bool has_unlocked;
 } secret_arena;
 
@@ -166,6 +171,15 @@ secret_take_units(struct secret *s, struct secret_chunk *c, size_t at)
 	s->p = c->data + at * SECRET_UNIT;
 }
 
+static void
+secret_widen(uintptr_t data)
+{
+	if (secret_arena.high == 0 || data < secret_arena.low)
+		secret_arena.low = data;
+	if (data + SECRET_CHUNK_LEN > secret_arena.high)
+		secret_arena.high = data + SECRET_CHUNK_LEN;
+}
+
 static enum err
 secret_place_shared(struct secret *s)
 {
@@ -184,6 +198,7 @@ secret_place_shared(struct secret *s)
 		return ret;
 	c->next = secret_arena.shared;
 	secret_arena.shared = c;
+	secret_widen((uintptr_t)c->data);
 	secret_take_units(s, c, 0);
 	return ERR_OK;
 }
@@ -269,6 +284,55 @@ secret_free(struct secret *s)
 		secret_release_chunk(c);
 	}
 	mem_free(s);
+}
+
+void *
+secret_block_new(size_t len)
+{
+	struct secret *s;
+
+	if (len > SECRET_SHARED_MAX - SECRET_BLOCK_HEAD ||
+	    secret_new(len + SECRET_BLOCK_HEAD, &s) != ERR_OK)
+		return NULL;
+	memcpy(s->p, &s, sizeof(s));
+	return s->p + SECRET_BLOCK_HEAD;
+}
+
+bool
+secret_block_is(const void *p)
+{
+	uintptr_t at = (uintptr_t)p;
+
+	if (at < secret_arena.low || at >= secret_arena.high)
+		return false;
+	for (const struct secret_chunk *c = secret_arena.shared; c != NULL;
+	     c = c->next) {
+		if (at - (uintptr_t)c->data < SECRET_CHUNK_LEN)
+			return true;
+	}
+	return false;
+}
+
+static struct secret *
+secret_of_block(const void *p)
+{
+	struct secret *s;
+
+	memcpy(&s, (const uint8_t *)p - SECRET_BLOCK_HEAD, sizeof(s));
+	must(s->p + SECRET_BLOCK_HEAD == p);
+	return s;
+}
+
+size_t
+secret_block_len(const void *p)
+{
+	return secret_of_block(p)->len - SECRET_BLOCK_HEAD;
+}
+
+void
+secret_block_free(void *p)
+{
+	secret_free(secret_of_block(p));
 }
 
 struct slice

@@ -33,6 +33,17 @@ bool secret_bytes_eq(struct slice a, struct slice b);
 /* Overwrites memory in a way that the compiler keeps. */
 void secret_wipe(void *p, size_t len);
 
+/* -- blocks, for a library that brings its own types ----------------------- */
+
+/* Zeroed secret memory without an owner of ours; NULL: too long (blocks are
+ * small), or there is none. */
+void *secret_block_new(size_t len);
+/* Whether p is such a block. Cheap where it is not. */
+bool secret_block_is(const void *p);
+size_t secret_block_len(const void *p);
+/* Wipes and frees. */
+void secret_block_free(void *p);
+
 /* Once at process start: no core dumps, not attachable (PR_SET_DUMPABLE 0).
  * secret_is_locked tells whether all pages so far could be locked; status
  * and the log say so once where not. */

@@ -41,6 +41,11 @@ bool sig_row_is_for(const struct sig_row *row, enum key_kind kind);
 int hash_nid(enum hash_alg hash);
 const EVP_MD *hash_evp(enum hash_alg hash);
 
+/* key_memory.c: what the library allocates in between is locked, not dumped and
+ * wiped, as a struct secret is. For making and reading keys; nests. */
+void key_memory_enter(void);
+void key_memory_leave(void);
+
 /* One row for each kind of key whose SPKI is a fixed prefix and the bytes of
  * the key: the curves and Ed25519. */
 struct key_row {

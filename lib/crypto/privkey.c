@@ -2,12 +2,12 @@
  * See key.h.
  *
  * What is a secret here: input, output and every buffer of ours is a struct
- * secret (locked, not dumped, wiped). The limit: the library keeps the numbers
- * of a key in its own heap memory, in pages that may be swapped out (use
- * secret_process_init against cores, and encrypted or no swap), and wipes them
- * when it frees them (OPENSSL_free cleanses always). Where that is not
- * enough, the key belongs in another custody. Writing goes straight into
- * secret memory, by a CBB over a fixed buffer.
+ * secret (locked, not dumped, wiped), and so is what the library keeps of a
+ * key: its numbers are made, read and, for RSA, first used between
+ * key_memory_enter and key_memory_leave. What it works with while it signs is
+ * on the stack or the heap for the length of the call and wiped (OPENSSL_free
+ * cleanses always). Writing goes straight into secret memory, by a CBB over a
+ * fixed buffer.
  *
  * RFC 5208 and 5958 (PKCS#8), 5915 (EC), 8017 A.1.2 (RSA), 8410 (Ed25519). */
 #include <openssl/bn.h>
@@ -115,12 +115,14 @@ privkey_new(enum key_kind kind, unsigned rsa_bits, struct privkey **out)
 	enum err ret = ERR_UNSUPPORTED;
 
 	*out = NULL;
+	key_memory_enter();
 	if (kind == KEY_RSA)
 		ret = make_rsa(k, rsa_bits);
 	else if (kind == KEY_ED25519)
 		ret = make_ed25519(k);
 	else if (row != NULL)
 		ret = make_ec(k, row);
+	key_memory_leave();
 	if (ret != ERR_OK || (ret = settle(k)) != ERR_OK) {
 		ERR_clear_error();
 		goto out;
@@ -264,7 +266,10 @@ privkey_parse(struct slice der, struct why *why, struct privkey **out)
 	enum err ret;
 
 	*out = NULL;
-	if ((ret = parse_any(k, der, why)) != ERR_OK)
+	key_memory_enter();
+	ret = parse_any(k, der, why);
+	key_memory_leave();
+	if (ret != ERR_OK)
 		goto out;
 	if ((ret = settle(k)) != ERR_OK) {
 		(void)why_set(why, ret,
@@ -449,6 +454,8 @@ sign_rsa(const struct privkey *k, const struct sig_row *row,
 	if ((ret = buf_reserve(out, size, &room)) != ERR_OK)
 		return ret;
 	hash_bytes(row->hash, message, digest);
+	/* The first signature makes copies of the key that stay. */
+	key_memory_enter();
 	if (row->family == SIG_FAMILY_RSA_PKCS1) {
 		ok = RSA_sign(hash_nid(row->hash), digest, hash_len(row->hash),
 			      room, &len, k->rsa);
@@ -458,6 +465,7 @@ sign_rsa(const struct privkey *k, const struct sig_row *row,
 				       RSA_PSS_SALTLEN_DIGEST);
 		len = (unsigned)pss_len;
 	}
+	key_memory_leave();
 	/* The one way to fail with a good key: too short for PSS. */
 	if (ok != 1)
 		return ERR_UNSUPPORTED;

@@ -131,9 +131,20 @@ void
 supervise_give_all(struct supervise *s, const char *role_name, const char *name,
 		   int fd)
 {
+	char path[64];
+
+	(void)snprintf(path, sizeof(path), "/proc/self/fd/%d", fd);
 	for (size_t i = 0; i < s->role_cnt; i++) {
-		if (supervised_is(&s->roles[i], role_name))
-			(void)supervise_give(&s->roles[i], name, fd);
+		int own;
+
+		if (!supervised_is(&s->roles[i], role_name))
+			continue;
+		/* Opened again for each: copies of one descriptor have one
+		 * place in the file, and who reads first reads it empty. */
+		if (os_file_open(path, &own, NULL) != ERR_OK)
+			continue;
+		(void)supervise_give(&s->roles[i], name, own);
+		(void)close(own);
 	}
 }
 

@@ -68,7 +68,7 @@ MUST_USE enum err supervise_new(struct ev_loop *loop,
 MUST_USE enum err supervise_start(struct supervise *s, struct why *why);
 /* A descriptor under a name for one role; duplicated. */
 enum err supervise_give(struct supervised *role, const char *name, int fd);
-/* The same for all living roles of this name (a file that changed). */
+/* The same for all living roles of this name: a file that changed. */
 void supervise_give_all(struct supervise *s, const char *role_name,
 			const char *name, int fd);
 /* New configuration for all roles, and for those started later. */

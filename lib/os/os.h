@@ -21,6 +21,8 @@ MUST_USE enum err os_file_read(const char *path, struct buf *out,
 MUST_USE enum err os_file_read_secret(const char *path, size_t max,
 				      struct secret **out, struct why *why);
 MUST_USE enum err os_fd_read(int fd, struct buf *out);
+/* ERR_LIMIT: more than max bytes; ERR_BUSY: it grew meanwhile. */
+MUST_USE enum err os_fd_read_secret(int fd, size_t max, struct secret **out);
 /* Writes a new file beside it (mode as given), syncs, renames over it, syncs
  * the folder: readers see the old or the new one, also after a power cut. */
 MUST_USE enum err os_file_write_atomic(const char *path, struct slice bytes,

@@ -127,8 +127,8 @@ os_file_read(const char *path, struct buf *out, struct why *why)
 	return ret;
 }
 
-/* Reads from the start of the file into a secret of `cap` bytes; *full_out
- * when they are all used, so that there may be more. */
+/* Reads into a secret of `cap` bytes; *full_out when they are all used, so that
+ * there may be more. */
 static enum err
 os_read_secret(int fd, size_t cap, struct secret **out, bool *full_out)
 {
@@ -158,34 +158,44 @@ os_read_secret(int fd, size_t cap, struct secret **out, bool *full_out)
 }
 
 enum err
-os_file_read_secret(const char *path, size_t max, struct secret **out,
-		    struct why *why)
+os_fd_read_secret(int fd, size_t max, struct secret **out)
 {
 	struct stat st;
 	size_t cap = max + 1;
 	bool is_full;
-	int fd;
 	enum err ret;
 
 	*out = NULL;
 	must(max < SIZE_MAX);
-	if ((ret = os_file_open(path, &fd, why)) != ERR_OK)
-		return ret;
 	/* Locked memory is short: as much as the file says it needs. */
 	if (fstat(fd, &st) == 0 && S_ISREG(st.st_mode) && st.st_size >= 0 &&
 	    (uint64_t)st.st_size < max)
 		cap = (size_t)st.st_size + 1;
 	ret = os_read_secret(fd, cap, out, &is_full);
-	if (ret != ERR_OK) {
-		ret = os_fail_with(why, ret, path, "cannot read it");
-	} else if (is_full) {
+	if (ret == ERR_OK && is_full) {
 		secret_free(TAKE(*out));
-		ret = cap > max
-			      ? why_set(why, ERR_LIMIT,
-					"%s: larger than %zu bytes", path, max)
-			      : why_set(why, ERR_BUSY,
-					"%s: grew while it was read", path);
+		return cap > max ? ERR_LIMIT : ERR_BUSY;
 	}
+	return ret;
+}
+
+enum err
+os_file_read_secret(const char *path, size_t max, struct secret **out,
+		    struct why *why)
+{
+	int fd;
+	enum err ret;
+
+	*out = NULL;
+	if ((ret = os_file_open(path, &fd, why)) != ERR_OK)
+		return ret;
+	ret = os_fd_read_secret(fd, max, out);
+	if (ret == ERR_LIMIT)
+		ret = why_set(why, ret, "%s: larger than %zu bytes", path, max);
+	else if (ret == ERR_BUSY)
+		ret = why_set(why, ret, "%s: grew while it was read", path);
+	else if (ret != ERR_OK)
+		ret = os_fail_with(why, ret, path, "cannot read it");
 	(void)close(fd);
 	return ret;
 }

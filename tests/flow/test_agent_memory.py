@@ -1,11 +1,8 @@
 """What an agent keeps where: tokens and keys only in memory that is locked and
 left out of core files."""
 
-import pathlib
-import re
-
 import pytest
-from support import pki, rpc
+from support import memory, rpc
 from support.fake_ca import FakeCA
 from support.meshcert import Agent
 from cryptography.hazmat.primitives import serialization
@@ -13,27 +10,12 @@ from cryptography.hazmat.primitives import serialization
 TOKEN = "head-of-a-token.claims-of-a-token.signature-of-a-token"
 
 
-def ordinary_memory(pid):
-    """Bytes of each writable mapping that a core file would have."""
-    place = pathlib.Path(f"/proc/{pid}")
-    head = re.compile(r"^([0-9a-f]+)-([0-9a-f]+) (\S+) ")
-    span, found = None, []
-    for line in (place / "smaps").read_text().splitlines():
-        match = head.match(line)
-        if match:
-            span = (int(match[1], 16), int(match[2], 16), match[3])
-        elif line.startswith("VmFlags:"):
-            flags = line.split()[1:]
-            if span[2].startswith("rw") and "dd" not in flags:
-                found.append(span)
-    with open(place / "mem", "rb", buffering=0) as memory:
-        for start, end, _ in found:
-            memory.seek(start)
-            yield memory.read(end - start)
-
-
 def count(pid, needle):
-    return sum(data.count(needle) for data in ordinary_memory(pid))
+    """In each writable mapping that a core file would have."""
+    memory.await_rest(pid)
+    return sum(data.count(needle) for region, data in memory.image(pid)
+               if data and region.rights.startswith("rw")
+               and "dd" not in region.flags)
 
 
 def test_no_token_and_no_key_rests_in_ordinary_memory(procs, folder, build):

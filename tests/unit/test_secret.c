@@ -204,6 +204,39 @@ many_keys_fit_into_64_kilobytes_of_locked_memory(void **state)
 }
 
 static void
+blocks_for_a_library_are_secret_memory_too(void **state)
+{
+	uint8_t plain[32] = {0};
+	struct secret *keeper;
+	uint8_t *block;
+	uint8_t *first;
+
+	(void)state;
+	assert_int_equal(secret_new(1, &keeper), ERR_OK);
+	for (size_t len = 0; len < 8000; len += 61) {
+		block = secret_block_new(len);
+		assert_non_null(block);
+		assert_int_equal((uintptr_t)block % 16, 0);
+		assert_true(secret_block_is(block));
+		assert_int_equal(secret_block_len(block), len);
+		for (size_t i = 0; i < len; i++)
+			assert_int_equal(block[i], 0);
+		memset(block, 0xff, len);
+		assert_true(has_vm_flag(block, " dd"));
+		secret_block_free(block);
+	}
+	first = secret_block_new(32);
+	memset(first, 0xff, 32);
+	secret_block_free(first);
+	/* keeper holds the page, so that it may be looked at. */
+	assert_memory_equal(first, plain, sizeof(plain));
+	assert_false(secret_block_is(plain));
+	assert_false(secret_block_is(NULL));
+	assert_null(secret_block_new(20000));
+	secret_free(keeper);
+}
+
+static void
 comparing_needs_equal_lengths_and_bytes(void **state)
 {
 	struct secret *s;
@@ -263,6 +296,7 @@ main(void)
 			a_page_behind_a_large_secret_ends_the_overflow),
 		cmocka_unit_test(a_forked_child_does_not_see_them),
 		cmocka_unit_test(their_pages_are_left_out_of_cores),
+		cmocka_unit_test(blocks_for_a_library_are_secret_memory_too),
 		cmocka_unit_test(comparing_needs_equal_lengths_and_bytes),
 		cmocka_unit_test(sizes_are_bounded),
 		cmocka_unit_test(a_process_that_holds_them_leaves_no_core),
