@@ -147,6 +147,16 @@ $(B)/tests/%: tests/unit/%.c $(LIB)
 	@mkdir -p $(@D)
 	$(CC) $(ALL_CFLAGS) -Itests/unit $(LINK_FLAGS) $(TEST_LINK) -o $@ $< $(LIB) $(LIBS) -lcmocka
 
+# meshcert-ca in which tests take roles over: tests/flow/test_taken_roles.py.
+$(B)/tests/ca-main.o: cmd/ca/main.c | $(AWSLC)/ok $(GEN_C)
+	@mkdir -p $(@D)
+	$(CC) $(ALL_CFLAGS) -Dmain=ca_main -Wno-missing-prototypes -c -o $@ $<
+
+TAKEN_O := $(B)/tests/ca-main.o \
+	$(patsubst %.c,$(B)/%.o,$(filter-out cmd/ca/main.c,$(wildcard cmd/ca/*.c)))
+$(B)/tests/taken: tests/unit/taken.c $(TAKEN_O) $(LIB)
+	$(CC) $(ALL_CFLAGS) $(LINK_FLAGS) -o $@ $< $(TAKEN_O) $(LIB) $(LIBS)
+
 # The short deterministic run: the target with a small driver of ours.
 $(B)/fuzz/%: tests/fuzz/%.c tests/fuzz/driver.c $(LIB)
 	@mkdir -p $(@D)
@@ -177,8 +187,8 @@ test: deps ## all tests that need no compiled peers
 	@$(MAKE) --no-print-directory CC=$(CC) SAN=$(SAN) FAIL=1 all
 	@$(VENV)/bin/python tools/run-tests --build $(B) --venv $(VENV)
 
-# vectors: what a flow test asks about signatures.
-unit-bins: $(UNIT) $(FUZZ_SHORT) $(B)/tests/vectors
+# vectors: what a flow test asks about signatures. taken: see above.
+unit-bins: $(UNIT) $(FUZZ_SHORT) $(B)/tests/vectors $(B)/tests/taken
 unit: unit-bins ## unit tests and the short fuzz run only
 	@$(VENV)/bin/python tools/run-tests --build $(B) --venv $(VENV) unit fuzz
 

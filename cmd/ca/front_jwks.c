@@ -146,6 +146,9 @@ front_jwks_take(struct front *f, uint64_t id, const struct msg_fetched *m)
 	if (id >= f->source_cnt || f->sources[id].url == NULL)
 		return;
 	src = &f->sources[id];
+	/* What nobody asked for counts nothing. */
+	if (!src->asking)
+		return;
 	src->asking = false;
 	if (m->e == ERR_OK && m->http_status == 200) {
 		metric_add(f->metrics, M_JWKS_FETCH, 0, 1);

@@ -13,6 +13,7 @@ import pytest
 from cryptography import x509
 from cryptography.hazmat.primitives import serialization
 from support import pki
+from support.taken import counted, frame
 
 CONTROL_FD = 3
 CONFIG, GIVE, GO = 1, 2, 3
@@ -20,15 +21,6 @@ ISSUE, RESULT, CHAIN, SIGN, SIGNED, SIGN_HEAD = 1, 2, 3, 4, 5, 6
 WORKLOAD, SERVING = 1, 2
 CLIENT_CERT, JWT, JOIN_TOKEN, SELF = 1, 2, 3, 4
 URI = "spiffe://cluster.local/ns/shop/sa/cart"
-
-
-def counted(raw):
-    raw = raw.encode() if isinstance(raw, str) else raw
-    return struct.pack(">I", len(raw)) + raw
-
-
-def frame(kind, ident=0, payload=b""):
-    return struct.pack(">IHQ", 10 + len(payload), kind, ident) + payload
 
 
 class Link:
@@ -122,8 +114,8 @@ def signer(build, data):
 
 
 @pytest.fixture
-def authority(build, data):
-    """A link to an authority, with a signer, as a front has one."""
+def front_links(build, data):
+    """Makes links to an authority, as a front that died gets new ones."""
     config = f"data_dir: {data}\ncert:\n  max_ttl: 24h\n"
     sign, rule = Role(build, "signer", config), \
         Role(build, "authority", config)
@@ -136,13 +128,19 @@ def authority(build, data):
         admin.bind(str(data / "admin"))
         admin.listen()
         rule.give("listen.admin", admin)
-    link = rule.link("link.front.0")
     sign.go()
     rule.go()
-    link.receive(CHAIN)
-    yield link
+    yield lambda: rule.link("link.front.0")
     rule.end()
     sign.end()
+
+
+@pytest.fixture
+def authority(front_links):
+    """A link to an authority, with a signer, as a front has one."""
+    link = front_links()
+    link.receive(CHAIN)
+    return link
 
 
 def spki_of(kind="p256"):
@@ -330,6 +328,41 @@ def test_the_authority_cuts_off_who_breaks_the_rules_of_the_channel(
         authority, payload):
     authority.send(ISSUE, 1, payload)
     assert authority.is_cut()
+
+
+EVERY_TYPE = [*range(0, 17), 64, 255, 0x7fff, 0x8001, 0x8009, 0xffff]
+
+
+def mutilated():
+    """Messages of a front that no honest one sends: {what: (type, bytes)}."""
+    good = issue_request()
+    found = {f"type {kind:#x}": (kind, good) for kind in EVERY_TYPE
+             if kind != ISSUE}
+    found |= {f"the first {size} bytes": (ISSUE, good[:size])
+              for size in (*range(0, 60, 3), len(good) - 1)}
+    found |= {f"{name} too long": (ISSUE, issue_request(**{name: b"x" * size}))
+              for name, size in (("identity", 2049), ("wanted", 16385),
+                                 ("caller", 513), ("token", 33),
+                                 ("spki", 16385))}
+    found["a length beyond the end"] = (ISSUE, good[:24] + b"\xff" * 8)
+    found["one byte more"] = (ISSUE, good + b"\0")
+    found["twice"] = (ISSUE, good + good)
+    return found
+
+
+def test_each_broken_rule_costs_a_front_its_channel_and_nobody_else(
+        front_links):
+    honest = front_links()
+    honest.receive(CHAIN)
+    for what, (kind, payload) in mutilated().items():
+        link = front_links()
+        link.receive(CHAIN)
+        link.send(kind, 1, payload)
+        assert link.is_cut(), what
+        print(f"{what:30} cut off")
+    link = front_links()
+    link.receive(CHAIN)
+    assert asked(link, issue_request())[0] == 0
 
 
 def test_a_front_may_not_speak_as_a_signer(authority):
