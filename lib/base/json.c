@@ -8,6 +8,7 @@
 #include <jansson.h>
 
 #include "base/json_int.h"
+#include "base/mem.h"
 
 /* Macros of jansson with the names of our functions. */
 #undef json_is_object
@@ -75,6 +76,10 @@ json_parse(struct slice text, struct why *why, struct json **out)
 		return why_set(why, ERR_LIMIT,
 			       "JSON: nested deeper than %d levels",
 			       JSON_DEPTH_MAX);
+	/* jansson tells a shortage of memory and bad input apart in some places
+	 * only: what is good must not be refused, and a caller not be blamed.
+	 */
+	json_set_alloc_funcs(mem_new, mem_free);
 	root = json_loadb(text.len == 0 ? "" : (const char *)text.p, text.len,
 			  JSON_REJECT_DUPLICATES | JSON_DECODE_ANY |
 				  JSON_ALLOW_NUL,

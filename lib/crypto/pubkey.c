@@ -28,6 +28,19 @@ struct pubkey {
 	uint8_t ed25519[ED25519_LEN];
 };
 
+/* What failed, after the library's queue was emptied. Where it failed for
+ * memory, that says nothing about the key or the signature: no caller is blamed
+ * for it, the process ends as with mem_new. */
+static enum err
+key_fail(enum err e)
+{
+	uint32_t error;
+
+	while ((error = ERR_get_error()) != 0)
+		must(ERR_GET_REASON(error) != ERR_R_MALLOC_FAILURE);
+	return e;
+}
+
 /* -- reading */
 
 static enum err
@@ -257,7 +270,7 @@ pubkey_parse(struct slice spki, struct why *why, struct pubkey **out)
 
 	*out = NULL;
 	if ((ret = parse_spki(k, spki, why)) != ERR_OK) {
-		ERR_clear_error();
+		ret = key_fail(ret);
 		goto out;
 	}
 	*out = TAKE(k);
@@ -320,10 +333,8 @@ verify_ecdsa(const struct pubkey *k, const struct sig_row *row,
 	uint8_t digest[HASH_MAX_LEN];
 
 	hash_bytes(row->hash, message, digest);
-	if (ECDSA_do_verify(digest, hash_len(row->hash), sig, k->ec) != 1) {
-		ERR_clear_error();
-		return ERR_SIGNATURE;
-	}
+	if (ECDSA_do_verify(digest, hash_len(row->hash), sig, k->ec) != 1)
+		return key_fail(ERR_SIGNATURE);
 	return ERR_OK;
 }
 
@@ -334,10 +345,8 @@ verify_ecdsa_der(const struct pubkey *k, const struct sig_row *row,
 	ECDSA_SIG *sig = ECDSA_SIG_from_bytes(signature.p, signature.len);
 	enum err ret;
 
-	if (sig == NULL) {
-		ERR_clear_error();
-		return ERR_SIGNATURE;
-	}
+	if (sig == NULL)
+		return key_fail(ERR_SIGNATURE);
 	ret = verify_ecdsa(k, row, message, sig);
 	ECDSA_SIG_free(sig);
 	return ret;
@@ -361,11 +370,7 @@ verify_rsa(const struct pubkey *k, const struct sig_row *row,
 	else
 		ok = RSA_verify_pss_mgf1(k->rsa, digest, len, md, md, (int)len,
 					 signature.p, signature.len);
-	if (ok != 1) {
-		ERR_clear_error();
-		return ERR_SIGNATURE;
-	}
-	return ERR_OK;
+	return ok == 1 ? ERR_OK : key_fail(ERR_SIGNATURE);
 }
 
 static enum err
@@ -375,10 +380,8 @@ verify_ed25519(const struct pubkey *k, struct slice message,
 	if (signature.len != ED25519_SIGNATURE_LEN)
 		return ERR_SIGNATURE;
 	if (ED25519_verify(message.p, message.len, signature.p, k->ed25519) !=
-	    1) {
-		ERR_clear_error();
-		return ERR_SIGNATURE;
-	}
+	    1)
+		return key_fail(ERR_SIGNATURE);
 	return ERR_OK;
 }
 

@@ -65,6 +65,7 @@ struct h2 {
 	bool blocked;     /* some stream is */
 	unsigned busy;    /* inside nghttp2 */
 	enum err failed;
+	bool out_failed; /* nghttp2 cannot go on sending: no memory */
 	struct h2_limits limits;
 	struct h2_cbs cbs;
 	void *arg;

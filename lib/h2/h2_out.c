@@ -111,6 +111,7 @@ h2_take_output(struct h2 *h, struct buf *out, size_t max)
 		n = nghttp2_session_mem_send(h->ng, &p);
 		if (n < 0 && h->failed == ERR_OK)
 			h->failed = h2_err_of(n);
+		h->out_failed |= n < 0;
 		if (n <= 0)
 			break;
 		sink_put(h, slice_of(p, (size_t)n));
@@ -123,8 +124,11 @@ h2_take_output(struct h2 *h, struct buf *out, size_t max)
 bool
 h2_wants_write(const struct h2 *h)
 {
-	return buf_len(&h->spill) > 0 || h->blocked ||
-	       nghttp2_session_want_write(h->ng) != 0;
+	if (buf_len(&h->spill) > 0)
+		return true;
+	/* What is left will never come: its connection is to end. */
+	return !h->out_failed &&
+	       (h->blocked || nghttp2_session_want_write(h->ng) != 0);
 }
 
 /* -- headers ----------------------------------------------------------- */
