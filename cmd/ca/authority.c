@@ -222,7 +222,8 @@ authority_take_chain(struct authority *a, struct slice payload)
 		return ERR_OK;
 	must(buf_put(&a->chain_msg, payload) == ERR_OK);
 	authority_note_ca_keys(a, &m);
-	a->issuer_not_after = m.not_after;
+	a->issuer.not_before = m.not_before;
+	a->issuer.not_after = m.not_after;
 	authority_publish_roots(a, &m);
 	fail_point("authority.roots_published");
 	metric_set(a->metrics, M_CHAIN_EXPIRY_TIMESTAMP, 0,

@@ -195,7 +195,7 @@ enum {
 static void
 status_add_issuer(const struct authority *a, struct status *s)
 {
-	int64_t left_ms = wall_diff_ms(a->issuer_not_after, wall_now());
+	int64_t left_ms = wall_diff_ms(a->issuer.not_after, wall_now());
 	char until[WALL_TEXT_MAX];
 
 	if (a->signer == NULL || buf_len(&a->chain_msg) == 0) {
@@ -211,7 +211,7 @@ status_add_issuer(const struct authority *a, struct status *s)
 		status_set_since(s, a->issuer_since);
 		return;
 	}
-	wall_format(a->issuer_not_after, until);
+	wall_format(a->issuer.not_after, until);
 	if (left_ms <= 0)
 		status_add(s, BAD, "issuer", "bring a new CA certificate",
 			   "the issuing chain has ended at %s", until);

@@ -97,7 +97,7 @@ batch_check_times(struct authority *a, struct request *rq, struct why *why)
 			return ret;
 	}
 	return ca_policy_grant_times(&a->policy, ttl_ms, rq->asked_at,
-				     a->issuer_not_after, why, &rq->not_before,
+				     a->issuer, why, &rq->not_before,
 				     &rq->not_after);
 }
 

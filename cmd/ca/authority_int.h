@@ -104,8 +104,8 @@ struct authority {
 	struct buf out, line;   /* scratch of a message, of an audit line */
 	struct buf ca_keys;     /* SHA-256 of the keys of chain_msg, one after
 				 * the other: they are certified for nobody */
-	struct wall issuer_not_after;
-	char warning[WHY_MAX]; /* of the issuer */
+	struct ca_policy_issuer issuer; /* of chain_msg */
+	char warning[WHY_MAX];          /* of the issuer */
 
 	struct ca_limit *callers;
 	struct ca_queue *queue;

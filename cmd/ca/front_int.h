@@ -122,6 +122,8 @@ struct front {
 	struct buf serving_cert_pem;
 	struct secret *serving_key_pem;
 	bool serving_asked;
+	bool serving_wanted; /* a new one, and it is not there yet */
+	struct wall serving_begins, serving_renew_at;
 	int listen_fd;
 	struct ev_listener *listener;
 	struct serve_opts serve;

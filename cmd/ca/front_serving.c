@@ -5,7 +5,8 @@
  * the issuer changes. The one before it is kept for answers that were signed
  * just before the change. Our own certificate is asked for like any other, with
  * a key made here; it is renewed at half of its life, and at once when the
- * issuer changes. The old one stays until the new one is in place. */
+ * issuer changes or the clock was set back. The old one stays until the new one
+ * is in place. */
 #include <stdio.h>
 #include <string.h>
 #include <unistd.h>
@@ -21,6 +22,8 @@
 
 enum {
 	SERVING_RETRY_MS = 1000,
+	/* How soon it is seen that the wall clock was set. */
+	SERVING_CHECK_MS = 10000,
 	SERVING_FILE_MAX = 1 << 18,
 	TRUST_CACHE_MAX = 4096
 };
@@ -141,11 +144,7 @@ front_take_chain(struct front *f, const struct msg_chain *m)
 
 /* ---- our own certificate ----------------------------------------------- */
 
-static void
-serving_on_timer(void *arg)
-{
-	front_ask_serving(arg);
-}
+static void serving_on_timer(void *arg);
 
 static void
 serving_again(struct front *f, uint64_t after_ms)
@@ -153,6 +152,24 @@ serving_again(struct front *f, uint64_t after_ms)
 	ev_timer_cancel(&f->serving_timer);
 	must(ev_timer_start(f->loop, after_ms, serving_on_timer, f,
 			    &f->serving_timer) == ERR_OK);
+}
+
+/* By the wall clock, which may have been set since: a certificate made while it
+ * was ahead is not valid yet for any caller. */
+static void
+serving_on_timer(void *arg)
+{
+	struct front *f = arg;
+	struct wall now = wall_now();
+	int64_t wait_ms = wall_diff_ms(f->serving_renew_at, now);
+
+	if (f->serving_wanted || wait_ms <= 0 ||
+	    wall_is_before(now, f->serving_begins)) {
+		front_ask_serving(f);
+		return;
+	}
+	serving_again(f, wait_ms < SERVING_CHECK_MS ? (uint64_t)wait_ms
+						    : SERVING_CHECK_MS);
 }
 
 static enum err
@@ -182,6 +199,7 @@ front_ask_serving(struct front *f)
 	if (f->serving_asked || f->authority == NULL ||
 	    f->conf.serving_kind != CA_SERVING_SELF)
 		return;
+	f->serving_wanted = true;
 	if (serving_make_key(f) != ERR_OK) {
 		serving_again(f, SERVING_RETRY_MS);
 		return;
@@ -216,8 +234,9 @@ serving_install(struct front *f, const struct msg_result *m, struct why *why)
 {
 	const struct chain_tail *tail = front_find_chain(f, m->generation);
 	struct slice chain[MSG_CHAIN_CERTS_MAX + 1];
+	struct wall now = wall_now();
 	struct cert c;
-	int64_t left_ms;
+	int64_t half_ms;
 	enum err ret;
 
 	if (tail == NULL)
@@ -230,9 +249,13 @@ serving_install(struct front *f, const struct msg_result *m, struct why *why)
 	ret = serving_use(f, chain, tail->der_cnt + 1, f->serving_key, why);
 	if (ret != ERR_OK)
 		return ret;
-	left_ms = wall_diff_ms(c.not_after, wall_now());
-	serving_again(f, left_ms > 2000 ? (uint64_t)left_ms / 2
-					: SERVING_RETRY_MS);
+	half_ms = wall_diff_ms(c.not_after, now) / 2;
+	if (half_ms < SERVING_RETRY_MS)
+		half_ms = SERVING_RETRY_MS;
+	f->serving_wanted = false;
+	f->serving_begins = c.not_before;
+	f->serving_renew_at.ms = now.ms + half_ms;
+	serving_on_timer(f);
 	return ERR_OK;
 }
 

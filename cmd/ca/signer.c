@@ -85,9 +85,12 @@ signer_check(struct signer *s, const struct msg_sign *m, bool *is_rsa,
 		.not_before = m->not_before,
 		.not_after = m->not_after,
 	};
+	struct ca_policy_issuer issuer;
 
 	if (s->issuer == NULL)
 		return why_set(why, ERR_UNAVAILABLE, "no issuer is loaded");
+	issuer.not_before = issuer_get_not_before(s->issuer);
+	issuer.not_after = issuer_get_not_after(s->issuer);
 	if (memcmp(m->serial, s->last_serial, sizeof(m->serial)) <= 0)
 		return why_set(why, ERR_REFUSED,
 			       "the serial is not above the last one that was "
@@ -95,9 +98,8 @@ signer_check(struct signer *s, const struct msg_sign *m, bool *is_rsa,
 	if (slice_is_eq(m->spki, custody_get_spki(issuer_get_key(s->issuer))))
 		return why_set(why, ERR_REFUSED,
 			       "the key is that of the issuer itself");
-	return ca_policy_check_leaf(&s->policy, &leaf, wall_now(),
-				    issuer_get_not_after(s->issuer), is_rsa,
-				    why);
+	return ca_policy_check_leaf(&s->policy, &leaf, wall_now(), issuer,
+				    is_rsa, why);
 }
 
 static enum err

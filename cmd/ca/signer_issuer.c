@@ -15,7 +15,8 @@
 #include "pki/chain.h"
 
 enum {
-	RENEWAL_CHECK_MAX_MS = 3600000
+	/* How soon it is seen that the wall clock was set. */
+	RENEWAL_CHECK_MAX_MS = 60000
 };
 
 void
@@ -153,23 +154,39 @@ signer_take_file(struct signer *s, const char *name, int fd)
 
 static void signer_plan_renewal(struct signer *s);
 
-/* An issuing CA of ours is renewed when a fifth of its life is left; the same
- * function that opens it does so. What it finds unchanged stays in force. */
+static bool
+signer_is_renewal_due(const struct signer *s, struct wall now)
+{
+	struct wall from = issuer_get_not_before(s->issuer);
+	struct wall to = issuer_get_not_after(s->issuer);
+
+	return wall_is_before(now, from) ||
+	       wall_diff_ms(to, now) < wall_diff_ms(to, from) / 5;
+}
+
+/* An issuing CA of ours is renewed when a fifth of its life is left, or when
+ * the clock was set back to before its beginning; the same function that opens
+ * it does so. What it finds unchanged stays in force. */
 static void
 signer_renew(void *arg)
 {
 	struct signer *s = arg;
 	const struct issuer_self how = signer_self_options(s);
-	char *dir = ca_conf_path(&s->conf, "issuer");
+	struct wall now = wall_now();
 	struct issuer *fresh = NULL;
 	struct why why = {0};
+	char *dir;
 	enum err ret;
 
-	ret = issuer_open_self(dir, &how, wall_now(), &why, &fresh);
+	signer_plan_renewal(s);
+	if (!signer_is_renewal_due(s, now))
+		return;
+	dir = ca_conf_path(&s->conf, "issuer");
+	ret = issuer_open_self(dir, &how, now, &why, &fresh);
 	if (ret != ERR_OK) {
 		log_error("signer.issuer",
 			  "the issuing CA could not be renewed: %s; the one "
-			  "before it stays in force, tried again in an hour",
+			  "before it stays in force, tried again in a minute",
 			  why_text(&why, ret));
 	} else if (signer_is_same_issuer(s->issuer, fresh)) {
 		issuer_free(fresh);
@@ -178,7 +195,6 @@ signer_renew(void *arg)
 		signer_take_issuer(s, fresh);
 	}
 	mem_free(dir);
-	signer_plan_renewal(s);
 }
 
 static void
@@ -251,6 +267,7 @@ signer_describe_chain(const struct signer *s, struct msg_chain *out)
 	out->generation = s->generation;
 	if ((issuer_get_flags(s->issuer) & ISSUER_NO_CRL_SIGN) != 0)
 		out->flags = MSG_CHAIN_NO_CRL_SIGN;
+	out->not_before = issuer_get_not_before(s->issuer);
 	out->not_after = issuer_get_not_after(s->issuer);
 	out->warning = slice_of_str(warning);
 	out->chain_cnt = issuer_get_chain(s->issuer, out->ders);

@@ -27,7 +27,7 @@ struct issuer {
 	struct cert_list chain; /* [0] is the issuer's own */
 	bool is_root;           /* the chain's only one is among the roots */
 	struct pki_bundle *roots;
-	struct wall not_after;
+	struct wall not_before, not_after;
 	unsigned flags;
 	uint32_t warned_rules;
 	char warning[WHY_MAX];
@@ -364,6 +364,7 @@ issuer_assemble(const struct issuer_parts *p, struct wall now, struct why *why,
 		    ERR_OK ||
 	    (ret = issuer_try(i, p, &c, now, why)) != ERR_OK)
 		goto out;
+	i->not_before = c.not_before;
 	issuer_set_flags(i, p, &c);
 	*out = TAKE(i);
 out:
@@ -401,6 +402,12 @@ const struct build_issuer *
 issuer_get_build(const struct issuer *i)
 {
 	return i->build;
+}
+
+struct wall
+issuer_get_not_before(const struct issuer *i)
+{
+	return i->not_before;
 }
 
 struct wall

@@ -64,6 +64,8 @@ enum sig_alg issuer_get_alg(const struct issuer *i);
 const struct build_issuer *issuer_get_build(const struct issuer *i);
 /* Earliest of the certificate, those above it and the root. */
 struct wall issuer_get_not_after(const struct issuer *i);
+/* Of its own certificate. */
+struct wall issuer_get_not_before(const struct issuer *i);
 /* The issuer's own certificate, DER. */
 struct slice issuer_get_cert(const struct issuer *i);
 /* What is sent behind a leaf: the issuer's certificate and those above it,

@@ -13,6 +13,8 @@
 
 /* Backdated like leaves, for clocks that are late. */
 static const int64_t self_backdate_ms = 120000;
+/* 2020: this program is younger. */
+static const struct wall self_clock_min = {1577836800000};
 
 /* -- keys ---------------------------------------------------------------- */
 
@@ -259,13 +261,16 @@ self_check_root(const struct self_ca *root, const struct issuer_self *how,
 /* -- the issuing CA below it --------------------------------------------- */
 
 /* A new one, or one of which less than a fifth is left where a new one would
- * end later. */
+ * end later, or one that is not valid yet. */
 static bool
 self_needs_issuing(const struct self_ca *ca, struct wall now, struct wall end)
 {
 	int64_t life, left;
 
 	if (ca->certs.cnt == 0)
+		return true;
+	/* Made while the clock was ahead: nothing could be signed with it. */
+	if (wall_is_before(now, ca->cert.not_before))
 		return true;
 	life = wall_diff_ms(ca->cert.not_after, ca->cert.not_before);
 	left = wall_diff_ms(ca->cert.not_after, now);
@@ -307,6 +312,22 @@ out:
 
 /* -- all of it ----------------------------------------------------------- */
 
+/* A machine without a battery begins in 1970. A root made then would end before
+ * today, and every workload would have to learn another one. */
+static enum err
+self_check_clock(struct wall now, struct why *why)
+{
+	char text[WALL_TEXT_MAX];
+
+	if (!wall_is_before(now, self_clock_min))
+		return ERR_OK;
+	wall_format(now, text);
+	return why_set(why, ERR_UNAVAILABLE,
+		       "the clock says %s, which is wrong: no CA certificate "
+		       "is made or used until it is set",
+		       text);
+}
+
 enum err
 issuer_open_self(const char *dir, const struct issuer_self *how,
 		 struct wall now, struct why *why, struct issuer **out)
@@ -317,6 +338,8 @@ issuer_open_self(const char *dir, const struct issuer_self *how,
 	enum err ret;
 
 	*out = NULL;
+	if ((ret = self_check_clock(now, why)) != ERR_OK)
+		return ret;
 	ret = self_load(&root, dir, how, why);
 	if (ret == ERR_OK && root.certs.cnt == 0)
 		ret = self_make_root(&root, how, now, why);

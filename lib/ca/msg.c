@@ -158,9 +158,8 @@ static const struct field result_fields[] = {
 };
 
 static const struct field chain_fields[] = {
-	FIELD(U32, msg_chain, generation),
-	FIELD(U32, msg_chain, flags),
-	FIELD(U64, msg_chain, not_after),
+	FIELD(U32, msg_chain, generation), FIELD(U32, msg_chain, flags),
+	FIELD(U64, msg_chain, not_before), FIELD(U64, msg_chain, not_after),
 	FIELD(BYTES, msg_chain, warning),
 };
 

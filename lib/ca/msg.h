@@ -102,8 +102,9 @@ enum {
 struct msg_chain {
 	uint32_t generation;
 	uint32_t flags;
-	struct wall not_after; /* earliest of all */
-	struct slice warning;  /* for status and log; empty: none */
+	struct wall not_before; /* of the issuer's certificate */
+	struct wall not_after;  /* earliest of all */
+	struct slice warning;   /* for status and log; empty: none */
 	size_t chain_cnt;
 	size_t root_cnt;
 	struct slice ders[MSG_CHAIN_CERTS_MAX];

@@ -60,25 +60,37 @@ ca_policy_grant_ttl(const struct ca_policy *p, int64_t asked_sec,
 
 enum err
 ca_policy_grant_times(const struct ca_policy *p, int64_t ttl_ms,
-		      struct wall now, struct wall issuer_not_after,
+		      struct wall now, struct ca_policy_issuer issuer,
 		      struct why *why, struct wall *not_before_out,
 		      struct wall *not_after_out)
 {
 	char end[WALL_TEXT_MAX];
+	char is[WALL_TEXT_MAX];
 	struct wall from, to;
 
 	*not_before_out = *not_after_out = (struct wall){0};
-	if (!wall_is_before(now, issuer_not_after)) {
-		wall_format(issuer_not_after, end);
+	if (wall_is_before(now, issuer.not_before)) {
+		wall_format(issuer.not_before, end);
+		wall_format(now, is);
+		return why_set(why, ERR_UNAVAILABLE,
+			       "the authority's clock says %s, its CA "
+			       "certificate begins at %s: nothing is signed "
+			       "until that clock is right",
+			       is, end);
+	}
+	if (!wall_is_before(now, issuer.not_after)) {
+		wall_format(issuer.not_after, end);
 		return why_set(why, ERR_EXPIRED,
 			       "the issuer's chain ended at %s: nothing can be "
 			       "signed until there is a new CA certificate",
 			       end);
 	}
 	from.ms = now.ms - p->backdate_ms;
+	if (wall_is_before(from, issuer.not_before))
+		from = issuer.not_before;
 	if (__builtin_add_overflow(now.ms, ttl_ms, &to.ms) ||
-	    wall_is_before(issuer_not_after, to))
-		to = issuer_not_after;
+	    wall_is_before(issuer.not_after, to))
+		to = issuer.not_after;
 	/* Certificates hold whole seconds: the record says the same. */
 	*not_before_out = wall_of_sec(wall_sec(from));
 	*not_after_out = wall_of_sec(wall_sec(to));
@@ -155,7 +167,7 @@ policy_check_key(const struct ca_policy *p, struct slice spki, bool *is_rsa_out,
 
 static enum err
 policy_check_times(const struct ca_policy *p, const struct ca_policy_leaf *leaf,
-		   struct wall now, struct wall issuer_not_after,
+		   struct wall now, struct ca_policy_issuer issuer,
 		   struct why *why)
 {
 	int64_t max = leaf->profile == BUILD_SERVING ? p->serving_ttl_ms
@@ -165,7 +177,9 @@ policy_check_times(const struct ca_policy *p, const struct ca_policy_leaf *leaf,
 	char text[DURATION_TEXT_MAX];
 	const char *rule = NULL;
 
-	if (wall_is_before(issuer_not_after, leaf->not_after))
+	if (wall_is_before(leaf->not_before, issuer.not_before))
+		rule = "notBefore is before the issuer's";
+	else if (wall_is_before(issuer.not_after, leaf->not_after))
 		rule = "notAfter is past the end of the issuer's chain";
 	else if (left <= 0)
 		rule = "notAfter is in the past";
@@ -188,7 +202,7 @@ policy_check_times(const struct ca_policy *p, const struct ca_policy_leaf *leaf,
 enum err
 ca_policy_check_leaf(const struct ca_policy *p,
 		     const struct ca_policy_leaf *leaf, struct wall now,
-		     struct wall issuer_not_after, bool *is_rsa_out,
+		     struct ca_policy_issuer issuer, bool *is_rsa_out,
 		     struct why *why)
 {
 	enum err ret;
@@ -213,7 +227,7 @@ ca_policy_check_leaf(const struct ca_policy *p,
 		break;
 	}
 	if (ret == ERR_OK)
-		ret = policy_check_times(p, leaf, now, issuer_not_after, why);
+		ret = policy_check_times(p, leaf, now, issuer, why);
 	if (ret == ERR_OK)
 		ret = policy_check_key(p, leaf->spki, is_rsa_out, why);
 	return ret;

@@ -35,12 +35,18 @@ MUST_USE enum err ca_policy_grant_ttl(const struct ca_policy *p,
 				      int64_t asked_sec, struct why *why,
 				      int64_t *ttl_ms_out);
 
-/* Times of a certificate asked for at `now`: notBefore is backdated, notAfter
- * is cut to issuer_not_after. ERR_EXPIRED when the issuer's chain ends before
- * now. */
+/* From when on the issuer's certificate is valid, and until when its chain. */
+struct ca_policy_issuer {
+	struct wall not_before;
+	struct wall not_after;
+};
+
+/* Times of a certificate asked for at `now`: notBefore is backdated, both are
+ * cut to those of the issuer. ERR_EXPIRED when the issuer's chain ends before
+ * now, ERR_UNAVAILABLE when it begins later: then it is the clock. */
 MUST_USE enum err ca_policy_grant_times(const struct ca_policy *p,
 					int64_t ttl_ms, struct wall now,
-					struct wall issuer_not_after,
+					struct ca_policy_issuer issuer,
 					struct why *why,
 					struct wall *not_before_out,
 					struct wall *not_after_out);
@@ -56,7 +62,7 @@ MUST_USE enum err ca_policy_check_wanted(const struct ca_policy *p,
 					 struct slice wanted, struct why *why);
 
 /* All that a signer checks again before it signs: profile, identity, key,
- * times. issuer_not_after: the earliest of the chain. */
+ * times. */
 struct ca_policy_leaf {
 	enum build_profile profile;
 	struct slice identity;
@@ -67,7 +73,7 @@ struct ca_policy_leaf {
 MUST_USE enum err ca_policy_check_leaf(const struct ca_policy *p,
 				       const struct ca_policy_leaf *leaf,
 				       struct wall now,
-				       struct wall issuer_not_after,
+				       struct ca_policy_issuer issuer,
 				       bool *is_rsa_out, struct why *why);
 
 #endif

@@ -25,7 +25,7 @@ MESSAGES = {
     "issue-token": (1, u32(1) + u32(3) + u64(0) + u64(1 << 40) + u64(1 << 41) + text(b"") * 2 + text(b"join_token") + text(b"p")
                     + text(b"r") + text(bytes(32)) + text(b"spki")),
     "result": (2, u32(0) + u32(7) + u32(1000) + text(b"") + text(b"cert")),
-    "chain": (3, u32(7) + u32(1) + u64(1 << 40) + text(b"no cRLSign") + bytes((1, 2)) + CERTS),
+    "chain": (3, u32(7) + u32(1) + u64(1 << 39) + u64(1 << 40) + text(b"no cRLSign") + bytes((1, 2)) + CERTS),
     "sign": (4, u32(1) + bytes(19) + u64(1 << 40) + u64(1 << 41) + ID + text(b"spki")),
     "signed": (5, u32(9) + u32(7) + text(b"refused") + text(b"")),
     "head": (6, u64(12) + text(bytes(32)) + text(b"")),

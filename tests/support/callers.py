@@ -25,8 +25,8 @@ class Callers:
         """The status of the answer. own_key: of the CSR, to renew with."""
         try:
             with self.one.channel(cert=cert, key=key) as channel:
-                chain = rpc.create_certificate(channel, csr, token=token,
-                                               timeout=10)
+                chain = rpc.create_certificate(channel, csr, seconds=0,
+                                               token=token, timeout=10)
         except grpc.RpcError as why:
             return why.code()
         self.given.append(pki.load_all(chain[0])[0])

@@ -32,6 +32,13 @@ at(int64_t ms)
 	return (struct wall){t0.ms + ms};
 }
 
+/* An issuer that began long ago. */
+static struct ca_policy_issuer
+ends(int64_t ms)
+{
+	return (struct ca_policy_issuer){at(-1000 * hour), at(ms)};
+}
+
 static void
 zero_is_the_default_ttl_and_the_max_is_granted(void **state)
 {
@@ -103,24 +110,24 @@ times_are_backdated_whole_seconds_within_the_issuers_life(void **state)
 
 	(void)state;
 	assert_int_equal(ca_policy_grant_times(&p, hour, at(789),
-					       at(1000 * hour), &why, &from,
+					       ends(1000 * hour), &why, &from,
 					       &to),
 			 ERR_OK);
 	assert_int_equal(from.ms, t0.ms - 120000);
 	assert_int_equal(to.ms, t0.ms + hour);
 	/* Cut to the issuer's end. */
-	assert_int_equal(ca_policy_grant_times(&p, hour, at(0), at(hour / 2),
+	assert_int_equal(ca_policy_grant_times(&p, hour, at(0), ends(hour / 2),
 					       &why, &from, &to),
 			 ERR_OK);
 	assert_int_equal(to.ms, t0.ms + hour / 2);
-	assert_int_equal(ca_policy_grant_times(&p, INT64_MAX, at(0), at(hour),
+	assert_int_equal(ca_policy_grant_times(&p, INT64_MAX, at(0), ends(hour),
 					       &why, &from, &to),
 			 ERR_OK);
 	assert_int_equal(to.ms, t0.ms + hour);
 	/* The issuer's last moment has passed. */
-	assert_int_equal(
-		ca_policy_grant_times(&p, hour, at(0), at(0), &why, &from, &to),
-		ERR_EXPIRED);
+	assert_int_equal(ca_policy_grant_times(&p, hour, at(0), ends(0), &why,
+					       &from, &to),
+			 ERR_EXPIRED);
 	assert_non_null(strstr(why.text, "2026-11-18T11:06:40"));
 	assert_int_equal(to.ms, 0);
 }
@@ -240,7 +247,7 @@ check(const struct ca_policy_leaf *l, struct why *why)
 	bool is_rsa;
 
 	why->text[0] = '\0';
-	return ca_policy_check_leaf(&p, l, t0, at(3000 * hour), &is_rsa, why);
+	return ca_policy_check_leaf(&p, l, t0, ends(3000 * hour), &is_rsa, why);
 }
 
 static void
@@ -254,6 +261,36 @@ assert_refused(const struct ca_policy_leaf *l, const char *text)
 }
 
 static void
+a_leaf_never_begins_before_its_issuer(void **state)
+{
+	const struct ca_policy_issuer fresh = {at(0), at(1000 * hour)};
+	struct ca_policy p = policy();
+	struct ca_policy_leaf l = leaf();
+	struct wall from, to;
+	struct why why;
+	bool is_rsa;
+
+	(void)state;
+	assert_int_equal(ca_policy_grant_times(&p, hour, at(1000), fresh, &why,
+					       &from, &to),
+			 ERR_OK);
+	assert_int_equal(from.ms, t0.ms);
+	/* A clock that went back behind the issuer's beginning. */
+	assert_int_equal(ca_policy_grant_times(&p, hour, at(-1), fresh, &why,
+					       &from, &to),
+			 ERR_UNAVAILABLE);
+	assert_non_null(strstr(why.text, "clock says"));
+	assert_int_equal(to.ms, 0);
+	/* The signer looks again. */
+	assert_int_equal(ca_policy_check_leaf(&p, &l, t0, fresh, &is_rsa, &why),
+			 ERR_REFUSED);
+	assert_non_null(strstr(why.text, "before the issuer's"));
+	l.not_before = at(0);
+	assert_int_equal(ca_policy_check_leaf(&p, &l, t0, fresh, &is_rsa, &why),
+			 ERR_OK);
+}
+
+static void
 a_good_leaf_passes_and_its_kind_of_key_is_told(void **state)
 {
 	struct ca_policy p = policy();
@@ -262,12 +299,12 @@ a_good_leaf_passes_and_its_kind_of_key_is_told(void **state)
 	bool is_rsa = true;
 
 	(void)state;
-	assert_int_equal(ca_policy_check_leaf(&p, &l, t0, at(3000 * hour),
+	assert_int_equal(ca_policy_check_leaf(&p, &l, t0, ends(3000 * hour),
 					      &is_rsa, &why),
 			 ERR_OK);
 	assert_false(is_rsa);
 	l.spki = buf_get(&rsa2048);
-	assert_int_equal(ca_policy_check_leaf(&p, &l, t0, at(3000 * hour),
+	assert_int_equal(ca_policy_check_leaf(&p, &l, t0, ends(3000 * hour),
 					      &is_rsa, &why),
 			 ERR_OK);
 	assert_true(is_rsa);
@@ -345,12 +382,12 @@ a_signer_refuses_keys_that_are_not_allowed_or_no_keys(void **state)
 	l.spki = buf_get(&ed25519);
 	assert_int_equal(check(&l, &why), ERR_REFUSED);
 	p.keys.allow_ed25519 = true;
-	assert_int_equal(ca_policy_check_leaf(&p, &l, t0, at(3000 * hour),
+	assert_int_equal(ca_policy_check_leaf(&p, &l, t0, ends(3000 * hour),
 					      &is_rsa, &why),
 			 ERR_OK);
 	p.keys.rsa_bits_min = 3072;
 	l.spki = buf_get(&rsa2048);
-	assert_int_equal(ca_policy_check_leaf(&p, &l, t0, at(3000 * hour),
+	assert_int_equal(ca_policy_check_leaf(&p, &l, t0, ends(3000 * hour),
 					      &is_rsa, &why),
 			 ERR_REFUSED);
 	l.spki = SLICE_LIT("no key at all");
@@ -369,6 +406,7 @@ main(void)
 		T(times_are_backdated_whole_seconds_within_the_issuers_life),
 		T(only_workloads_of_our_trust_domain_have_an_identity_here),
 		T(a_csr_may_ask_for_the_callers_name_or_none),
+		T(a_leaf_never_begins_before_its_issuer),
 		T(a_good_leaf_passes_and_its_kind_of_key_is_told),
 		T(a_signer_refuses_ca_profiles_and_foreign_names),
 		T(a_signer_refuses_times_that_the_policy_would_not_grant),
