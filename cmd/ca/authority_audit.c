@@ -37,6 +37,15 @@ audit_note(struct authority *a, enum err e, const struct why *why)
 	if ((a->audit_state == ERR_OK) != (e == ERR_OK))
 		a->audit_since = wall_now();
 	a->audit_state = e;
+	/* Nothing would be signed any more. The next life of this role reads
+	 * what is there, and goes on from it or tells what is missing. */
+	if (audit_is_broken(a->audit) &&
+	    a->conf.audit_on_full == CA_AUDIT_REFUSE) {
+		log_error("authority.audit",
+			  "this role ends, to be started again and to read "
+			  "the log from the disk");
+		role_exit(a->role);
+	}
 	(void)snprintf(a->audit_text, sizeof(a->audit_text), "%s",
 		       e == ERR_OK ? "" : why_text(why, e));
 }

@@ -18,6 +18,7 @@ enum {
 	JWKS_MISS_INTERVAL_MS = 10000,
 	JWKS_RETRY_MS = 5000,
 	JWKS_TIMEOUT_MS = 10000,
+	JWKS_READ_AGAIN_MS = 2000,
 	JWKS_PARKED_MAX = 1000
 };
 
@@ -44,6 +45,16 @@ jwks_use(struct jwks_source *src, struct slice json)
 	src->warned = false;
 }
 
+static void jwks_on_timer(void *arg);
+
+static void
+jwks_again(struct jwks_source *src, uint64_t after_ms)
+{
+	ev_timer_cancel(&src->timer);
+	must(ev_timer_start(src->front->loop, after_ms, jwks_on_timer, src,
+			    &src->timer) == ERR_OK);
+}
+
 /* ---- files ------------------------------------------------------------- */
 
 static void
@@ -63,6 +74,9 @@ jwks_read_file(void *arg)
 			 src->front->issuers[src->index].issuer,
 			 why_text(&why, ret));
 	src->warned = ret != ERR_OK;
+	/* What was wrong with the disk is no event of the folder. */
+	if (ret != ERR_OK)
+		jwks_again(src, JWKS_READ_AGAIN_MS);
 	buf_fini(&json);
 }
 
@@ -107,15 +121,12 @@ jwks_ask(struct jwks_source *src)
 static void
 jwks_on_timer(void *arg)
 {
-	jwks_ask(arg);
-}
+	struct jwks_source *src = arg;
 
-static void
-jwks_again(struct jwks_source *src, uint64_t after_ms)
-{
-	ev_timer_cancel(&src->timer);
-	must(ev_timer_start(src->front->loop, after_ms, jwks_on_timer, src,
-			    &src->timer) == ERR_OK);
+	if (src->url != NULL)
+		jwks_ask(src);
+	else
+		jwks_read_file(src);
 }
 
 static void

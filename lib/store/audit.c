@@ -352,6 +352,12 @@ audit_write(struct audit *a, struct why *why)
 	return ERR_OK;
 }
 
+bool
+audit_is_broken(const struct audit *a)
+{
+	return a->is_broken;
+}
+
 enum err
 audit_flush(struct audit *a, bool sync, struct why *why)
 {
@@ -361,7 +367,7 @@ audit_flush(struct audit *a, bool sync, struct why *why)
 		return why_set(why, ERR_IO,
 			       "audit log %s: an earlier write or sync failed "
 			       "and what is on the disk is not known: check "
-			       "the disk, then restart the authority",
+			       "the disk",
 			       a->path);
 	if (buf_len(&a->pending) > 0)
 		ret = audit_write(a, why);

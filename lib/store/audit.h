@@ -35,8 +35,10 @@ void audit_close(struct audit *a);
  * that finds room is then preceded by one that says how many were lost. */
 enum err audit_add(struct audit *a, struct wall now, struct slice fields);
 /* Writes; with sync, fdatasync. ERR_DISK_FULL keeps what is buffered, and
- * leaves no half line. After any failed sync every flush fails. */
+ * leaves no half line. After any failed sync every flush fails, and
+ * audit_is_broken: only opening it again tells what is on the disk. */
 MUST_USE enum err audit_flush(struct audit *a, bool sync, struct why *why);
+bool audit_is_broken(const struct audit *a);
 /* The last line that is safe on the disk (flushed with sync): what the store
  * may remember. */
 struct audit_head audit_get_head(const struct audit *a);

@@ -161,7 +161,7 @@ store_err(const struct store *s, int rc)
 	}
 }
 
-static const char *
+const char *
 store_advice(enum err e)
 {
 	switch (e) {

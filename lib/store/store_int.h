@@ -48,6 +48,8 @@ enum err store_stmt_run(struct store *s, sqlite3_stmt *st);
 void store_stmt_reset(sqlite3_stmt *st);
 /* Our error for the connection's last one. */
 enum err store_err(const struct store *s, int rc);
+/* What to do about it; static. */
+const char *store_advice(enum err e);
 /* The same, with a text that names file, what failed and what to do. */
 enum err store_fail(const struct store *s, int rc, const char *what,
 		    struct why *why);

@@ -24,7 +24,9 @@ static const char store_settings[] = "PRAGMA journal_mode = WAL;"
 				     "PRAGMA temp_store = MEMORY;"
 				     "PRAGMA trusted_schema = OFF;"
 				     "PRAGMA cell_size_check = ON;"
-				     "PRAGMA journal_size_limit = 67108864;";
+				     "PRAGMA journal_size_limit = 67108864;"
+				     /* log and index can be written, too */
+				     "BEGIN IMMEDIATE; COMMIT;";
 
 static const char store_schema[] =
 	"BEGIN IMMEDIATE;"
@@ -107,6 +109,12 @@ store_open_file(struct store *s, struct why *why)
 	rc = sqlite3_open_v2(s->path, &s->db, flags, s->vfs->zName);
 	if (rc != SQLITE_OK)
 		return store_fail(s, rc, "open", why);
+	/* Where it cannot have more, SQLite is content with reading, and keeps
+	 * to that: see store_settings for the other files. */
+	if (sqlite3_db_readonly(s->db, "main") != 0)
+		return why_set(why, ERR_FORBIDDEN,
+			       "record %s: it can only be read: %s", s->path,
+			       store_advice(ERR_FORBIDDEN));
 	(void)sqlite3_busy_timeout(s->db, 2000);
 	(void)sqlite3_db_config(s->db, SQLITE_DBCONFIG_DEFENSIVE, 1, NULL);
 	return ERR_OK;
