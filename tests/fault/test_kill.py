@@ -5,6 +5,7 @@ that was not recorded before, and the authority comes back by itself."""
 import concurrent.futures
 import os
 import signal
+import sqlite3
 
 import grpc
 import pytest
@@ -82,6 +83,9 @@ def test_killed_at_any_step_nothing_is_lost(make_faulty, capsys):
     check_given(one, given)
     check_signed(one, points)
     verify_chain(audit_lines(one))
+    for name, path in fail.declared().items():
+        if path.startswith("lib/ipc/"):
+            assert points.visited()[f"meshcert-ca:{name}"] > 0
     one.start()
     levels = [level for level, _ in one.status()["audit"]]
     assert levels == ["STATUS_OK"]
@@ -90,6 +94,22 @@ def test_killed_at_any_step_nothing_is_lost(make_faulty, capsys):
               f"{len(given)} certificates given out:")
         for step in steps():
             print(f"  {step} visited {points.visited()[step]} times")
+
+
+def test_a_certificate_without_its_record_would_be_found(make_faulty):
+    one, points = make_faulty()
+    one.start()
+    given = [certify(one) for _ in range(3)]
+    assert one.stop() == 0
+    check_given(one, given)
+    with sqlite3.connect(one.data / "store/record.db") as base:
+        base.execute("DELETE FROM cert WHERE serial = ?",
+                     (given[1].serial_number.to_bytes(19, "big"),))
+    base.close()
+    with pytest.raises(KeyError):
+        check_given(one, given)
+    with pytest.raises(AssertionError):
+        check_given(one, [given[0], given[0]])
 
 
 @pytest.mark.parametrize("at, role", [

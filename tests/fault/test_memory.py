@@ -3,10 +3,12 @@ a role asks for it: a clear error, or the role dies (mem.h says when) and is
 restarted. Nothing is lost, and no check is passed by."""
 
 import itertools
+import signal
 
 import pytest
-from support import fail, pki
+from support import fail, net, pki
 from support.callers import CODE, OURS, Callers
+from support.process import until
 
 pytestmark = pytest.mark.no_memory
 ROLES = ("front", "authority", "signer")
@@ -70,4 +72,31 @@ def test_no_door_opens(make_faulty, role, bad):
     every_place(points, f"{role}:libc.alloc", lambda: codes.append(ask()),
                 lambda n: callers.await_issue(f"allocation {n} of {role}"))
     assert set(codes) <= OURS | {codes[0]}
+    callers.check()
+
+
+STRIDE = 9  # of some seven hundred, most of them in reading YAML
+
+
+def test_at_a_reload(make_faulty):
+    """All roles at once."""
+    one, points = make_faulty({"fronts": 1})
+    one.start()
+    callers = Callers(one)
+    callers.await_issue("the start")
+    rows = [f"{role}:libc.alloc" for role in ROLES + ("public",)]
+    for n in itertools.count(1, STRIDE):
+        for row in rows:
+            points.arm(row, fail.ERROR, n)
+        mark = one.process.mark()
+        one.process.signal(signal.SIGHUP)
+        one.process.await_line("supervisor.reload", since=mark)
+        callers.await_issue(f"allocation {n}")
+        until(lambda: net.get(one.http + "/ready")[0] == 200,
+              f"all were ready after allocation {n}", alive=one.process)
+        if not any(points.fired(row) for row in rows):
+            break
+    assert n > 300
+    for row in rows:
+        points.disarm(row)
     callers.check()
