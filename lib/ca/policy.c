@@ -177,9 +177,7 @@ policy_check_times(const struct ca_policy *p, const struct ca_policy_leaf *leaf,
 	char text[DURATION_TEXT_MAX];
 	const char *rule = NULL;
 
-	if (wall_is_before(leaf->not_before, issuer.not_before))
-		rule = "notBefore is before the issuer's";
-	else if (wall_is_before(issuer.not_after, leaf->not_after))
+	if (wall_is_before(issuer.not_after, leaf->not_after))
 		rule = "notAfter is past the end of the issuer's chain";
 	else if (left <= 0)
 		rule = "notAfter is in the past";
@@ -187,6 +185,8 @@ policy_check_times(const struct ca_policy *p, const struct ca_policy_leaf *leaf,
 		rule = "notBefore is in the future";
 	else if (back > p->backdate_ms + policy_wait_ms)
 		rule = "notBefore lies further back than cert.backdate allows";
+	else if (wall_is_before(leaf->not_before, issuer.not_before))
+		rule = "notBefore is before the issuer's";
 	if (rule != NULL)
 		return why_set(why, ERR_REFUSED, "times: %s", rule);
 	if (left > policy_slack_ms && left - policy_slack_ms > max) {

@@ -36,7 +36,7 @@ at(int64_t ms)
 static struct ca_policy_issuer
 ends(int64_t ms)
 {
-	return (struct ca_policy_issuer){at(-1000 * hour), at(ms)};
+	return (struct ca_policy_issuer){at(-1000000 * hour), at(ms)};
 }
 
 static void
