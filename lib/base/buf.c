@@ -185,12 +185,6 @@ buf_put_u8(struct buf *b, uint8_t v)
 }
 
 enum err
-buf_put_u16(struct buf *b, uint16_t v)
-{
-	return buf_put_uint(b, v, sizeof(v));
-}
-
-enum err
 buf_put_u32(struct buf *b, uint32_t v)
 {
 	return buf_put_uint(b, v, sizeof(v));

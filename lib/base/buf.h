@@ -41,7 +41,6 @@ bool buf_has_failed(const struct buf *b);
 enum err buf_put(struct buf *b, struct slice bytes);
 enum err buf_put_str(struct buf *b, const char *text);
 enum err buf_put_u8(struct buf *b, uint8_t v);
-enum err buf_put_u16(struct buf *b, uint16_t v);
 enum err buf_put_u32(struct buf *b, uint32_t v);
 enum err buf_put_u64(struct buf *b, uint64_t v);
 /* A 32-bit length, then the bytes: read by slice_read_counted. */

@@ -75,10 +75,8 @@ MUST_USE enum err conf_check_change(const struct conf_key *keys,
 /* The effective configuration as YAML; secrets as "(set)". */
 enum err conf_print(const struct conf_key *keys, const void *target,
 		    struct buf *out);
-/* A commented file with every key at its default, for `init`. */
-enum err conf_print_template(const struct conf_key *keys, struct buf *out);
-/* The same, but with what differs from the default in force (secrets too: the
- * file is the operator's), the rest commented. */
+/* A file with every key and its help, for `init`: what differs from the default
+ * is in force (secrets too: the file is the operator's), the rest commented. */
 enum err conf_print_changed(const struct conf_key *keys, const void *target,
 			    struct buf *out);
 /* The table as JSON (name, type, default, bounds, help): checks of man pages,

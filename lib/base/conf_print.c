@@ -412,19 +412,6 @@ conf_print_changed(const struct conf_key *keys, const void *target,
 	return buf_has_failed(out) ? ERR_LIMIT : ERR_OK;
 }
 
-enum err
-conf_print_template(const struct conf_key *keys, struct buf *out)
-{
-	void *defaults = mem_new(conf_get_target_len(keys));
-	enum err ret;
-
-	conf_set_defaults(keys, defaults);
-	ret = conf_print_changed(keys, defaults, out);
-	conf_free(keys, defaults);
-	mem_free(defaults);
-	return ret;
-}
-
 /* -- the table --------------------------------------------------------- */
 
 static void

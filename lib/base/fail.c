@@ -210,26 +210,3 @@ fail_point(const char *name)
 
 	return fail_site_pass(&site, &arg) != FAIL_NONE;
 }
-
-void
-fail_arm(const char *name, enum fail_action action, unsigned nth, int arg)
-{
-	static struct fail_row own[FAIL_ROWS];
-	struct fail_row *row;
-
-	if (fail_state.rows == NULL)
-		fail_state.rows = own;
-	row = fail_find(name);
-	atomic_store(&row->fired, 0);
-	atomic_store(&row->arg, arg);
-	atomic_store(&row->left, (int32_t)nth);
-	atomic_store(&row->action, (uint32_t)action);
-}
-
-bool
-fail_has_fired(const char *name)
-{
-	const struct fail_row *row = fail_find(name);
-
-	return row != NULL && atomic_load(&row->fired) > 0;
-}

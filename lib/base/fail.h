@@ -40,11 +40,6 @@ struct fail_site {
 enum fail_action fail_site_pass(struct fail_site *site, int *arg_out);
 /* A number that a test has set, 0 before that: the clock's offset. */
 int fail_site_get(struct fail_site *site);
-
-/* For tests inside of one process, in place of MESHCERT_FAIL: at the nth visit
- * from now (0: at each); whether it came to that. */
-void fail_arm(const char *name, enum fail_action action, unsigned nth, int arg);
-bool fail_has_fired(const char *name);
 #else
 static inline bool
 fail_point(const char *name)

@@ -52,7 +52,6 @@ void jsonw_key(struct jsonw *w, const char *key);
 void jsonw_str(struct jsonw *w, struct slice s);
 void jsonw_int(struct jsonw *w, int64_t v);
 void jsonw_bool(struct jsonw *w, bool v);
-void jsonw_null(struct jsonw *w);
 /* "key": value pairs in one call. */
 void jsonw_pair_str(struct jsonw *w, const char *key, struct slice s);
 void jsonw_pair_int(struct jsonw *w, const char *key, int64_t v);

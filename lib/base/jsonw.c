@@ -155,13 +155,6 @@ jsonw_bool(struct jsonw *w, bool v)
 }
 
 void
-jsonw_null(struct jsonw *w)
-{
-	jsonw_comma(w);
-	(void)buf_put_str(w->out, "null");
-}
-
-void
 jsonw_pair_str(struct jsonw *w, const char *key, struct slice s)
 {
 	jsonw_key(w, key);

@@ -82,19 +82,6 @@ log_is_on(enum log_level level)
 	return level <= log_state.level;
 }
 
-enum err
-log_level_parse(struct slice text, enum log_level *out)
-{
-	*out = LOG_INFO;
-	for (int i = LOG_ERROR; i <= LOG_DEBUG; i++) {
-		if (slice_is_str(text, log_level_names[i])) {
-			*out = (enum log_level)i;
-			return ERR_OK;
-		}
-	}
-	return ERR_SYNTAX;
-}
-
 static bool
 log_is_plain(uint8_t c)
 {

@@ -38,7 +38,6 @@ void log_init(const char *program, const char *role);
 void log_set_level(enum log_level level);
 void log_set_format(enum log_format format);
 bool log_is_on(enum log_level level);
-MUST_USE enum err log_level_parse(struct slice text, enum log_level *out);
 
 void log_error(const char *event, const char *fmt, ...) PRINTF_LIKE(2, 3);
 void log_warn(const char *event, const char *fmt, ...) PRINTF_LIKE(2, 3);

@@ -7,20 +7,9 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* The one mutable variable of lib/: only fault tests set it. */
-static unsigned mem_fail_countdown;
-
-void
-mem_fail_nth(unsigned nth)
-{
-	mem_fail_countdown = nth;
-}
-
 void *
 mem_try_new(size_t size)
 {
-	if (mem_fail_countdown > 0 && --mem_fail_countdown == 0)
-		return NULL;
 	return calloc(1, size == 0 ? 1 : size);
 }
 

@@ -29,7 +29,4 @@ char *mem_dup_slice_str(struct slice s);
 char *mem_printf(const char *fmt, ...) PRINTF_LIKE(1, 2);
 void mem_free(void *p);
 
-/* Fault tests: the n-th mem_try_new from now fails (0: none does). */
-void mem_fail_nth(unsigned nth);
-
 #endif

@@ -20,18 +20,3 @@ rand_bytes(uint8_t *out, size_t len)
 		len -= (size_t)got;
 	}
 }
-
-uint64_t
-rand_below(uint64_t below)
-{
-	uint64_t limit;
-	uint64_t v;
-
-	must(below > 0);
-	/* Values past the last full multiple would favour small results. */
-	limit = UINT64_MAX - UINT64_MAX % below;
-	do {
-		rand_bytes((uint8_t *)&v, sizeof(v));
-	} while (v >= limit);
-	return v % below;
-}

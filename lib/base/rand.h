@@ -6,7 +6,5 @@
 #include <stdint.h>
 
 void rand_bytes(uint8_t *out, size_t len);
-/* Uniform in [0, below); below must not be 0. */
-uint64_t rand_below(uint64_t below);
 
 #endif

@@ -1,7 +1,6 @@
 /* hash.c - see hash.h. */
 #include "crypto/hash.h"
 
-#include <openssl/hmac.h>
 #include <openssl/sha.h>
 #include <openssl/siphash.h>
 
@@ -49,18 +48,6 @@ void
 hash_sha256(struct slice in, uint8_t out[HASH_SHA256_LEN])
 {
 	SHA256(in.p, in.len, out);
-}
-
-void
-hash_hmac_sha256(struct slice key, struct slice in,
-		 uint8_t out[HASH_SHA256_LEN])
-{
-	unsigned len = 0;
-
-	/* The library takes a NULL key as "the key of the last time". */
-	must(HMAC(EVP_sha256(), key.p == NULL ? (const uint8_t *)"" : key.p,
-		  key.len, in.p, in.len, out, &len) != NULL);
-	must(len == HASH_SHA256_LEN);
 }
 
 void

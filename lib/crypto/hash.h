@@ -1,4 +1,4 @@
-/* hash.h - digests. FIPS 180-4, RFC 2104. */
+/* hash.h - digests. FIPS 180-4. */
 #ifndef CRYPTO_HASH_H
 #define CRYPTO_HASH_H
 
@@ -22,8 +22,6 @@ size_t hash_len(enum hash_alg alg);
 /* out has room for hash_len(alg). */
 void hash_bytes(enum hash_alg alg, struct slice in, uint8_t *out);
 void hash_sha256(struct slice in, uint8_t out[HASH_SHA256_LEN]);
-void hash_hmac_sha256(struct slice key, struct slice in,
-		      uint8_t out[HASH_SHA256_LEN]);
 
 /* SipHash-2-4: a quick hash for tables whose keys others choose. Not a digest.
  */

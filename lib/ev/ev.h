@@ -156,7 +156,6 @@ void ev_stream_get_peer_text(const struct ev_stream *s,
 			     char out[EV_ADDR_TEXT_MAX]);
 MUST_USE enum err ev_stream_get_peer_cred(const struct ev_stream *s,
 					  struct ev_peer_cred *out);
-int ev_stream_get_fd(const struct ev_stream *s);
 
 /* Takes over a connected socket (closed with the stream, and when this fails
  * for another cause than a descriptor that is no socket). */

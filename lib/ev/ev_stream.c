@@ -493,10 +493,3 @@ ev_stream_get_peer_cred(const struct ev_stream *s, struct ev_peer_cred *out)
 		return ERR_UNSUPPORTED;
 	return s->cred.pid == 0 ? ERR_IO : ERR_OK;
 }
-
-/* see ev.h */
-int
-ev_stream_get_fd(const struct ev_stream *s)
-{
-	return s->source.fd;
-}

@@ -75,7 +75,6 @@ enum err grpc_server_feed(struct grpc_server *g, struct slice bytes,
 			  struct mono now);
 bool grpc_server_take_output(struct grpc_server *g, struct buf *out,
 			     size_t max);
-bool grpc_server_wants_write(const struct grpc_server *g);
 /* No new calls; those under way end. */
 void grpc_server_shutdown(struct grpc_server *g);
 bool grpc_server_is_finished(const struct grpc_server *g);
@@ -143,12 +142,10 @@ enum err grpc_client_feed(struct grpc_client *g, struct slice bytes,
 			  struct mono now);
 bool grpc_client_take_output(struct grpc_client *g, struct buf *out,
 			     size_t max);
-bool grpc_client_wants_write(const struct grpc_client *g);
 /* The connection has ended and everything is written. */
 bool grpc_client_is_finished(const struct grpc_client *g);
 /* The server said GOAWAY or the streams ran out: make a new connection. */
 bool grpc_client_is_usable(const struct grpc_client *g);
-void grpc_client_shutdown(struct grpc_client *g);
 
 /* Starts a call and sends `first` (may be empty with half_close false: no
  * message). headers: metadata. response_max: longest message taken.
@@ -175,8 +172,6 @@ void grpc_request_cancel(struct grpc_request **r);
  * ERR_UNSUPPORTED: compressed. */
 MUST_USE enum err grpc_frame_read(struct slice *in, size_t max,
 				  struct slice *message);
-enum err grpc_frame_write(struct buf *out, struct slice first,
-			  struct slice second);
 /* "100m", "5S": milliseconds. */
 MUST_USE enum err grpc_timeout_parse(struct slice text, uint64_t *ms_out);
 

@@ -425,12 +425,6 @@ grpc_client_take_output(struct grpc_client *g, struct buf *out, size_t max)
 }
 
 bool
-grpc_client_wants_write(const struct grpc_client *g)
-{
-	return h2_wants_write(g->h2);
-}
-
-bool
 grpc_client_is_usable(const struct grpc_client *g)
 {
 	return !g->goaway && !g->freeing && !g->failed && h2_can_request(g->h2);
@@ -440,11 +434,4 @@ bool
 grpc_client_is_finished(const struct grpc_client *g)
 {
 	return h2_is_finished(g->h2);
-}
-
-void
-grpc_client_shutdown(struct grpc_client *g)
-{
-	g->goaway = true;
-	h2_shutdown(g->h2);
 }

@@ -116,23 +116,6 @@ grpc_frame_read(struct slice *in, size_t max, struct slice *message)
 	return ERR_OK;
 }
 
-enum err
-grpc_frame_write(struct buf *out, struct slice first, struct slice second)
-{
-	uint8_t *p;
-	enum err ret;
-
-	if (first.len > UINT32_MAX || second.len > UINT32_MAX - first.len)
-		return ERR_LIMIT;
-	ret = buf_reserve(out, GRPC_PREFIX + first.len + second.len, &p);
-	if (ret != ERR_OK)
-		return ret;
-	grpc_frame_prefix(p, first.len + second.len);
-	buf_commit(out, GRPC_PREFIX);
-	(void)buf_put(out, first);
-	return buf_put(out, second);
-}
-
 void
 grpc_reader_init(struct grpc_reader *r, size_t message_max)
 {

@@ -545,12 +545,6 @@ grpc_server_take_output(struct grpc_server *g, struct buf *out, size_t max)
 	return h2_take_output(g->h2, out, max);
 }
 
-bool
-grpc_server_wants_write(const struct grpc_server *g)
-{
-	return h2_wants_write(g->h2);
-}
-
 void
 grpc_server_shutdown(struct grpc_server *g)
 {

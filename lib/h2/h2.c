@@ -252,12 +252,6 @@ h2_is_finished(const struct h2 *h)
 	       (h->failed != ERR_OK || nghttp2_session_want_read(h->ng) == 0);
 }
 
-size_t
-h2_stream_count(const struct h2 *h)
-{
-	return h->stream_cnt;
-}
-
 /* -- streams ----------------------------------------------------------- */
 
 struct h2_stream *
@@ -275,7 +269,6 @@ h2_stream_new(struct h2 *h, int32_t id, void *app)
 	if (s->next != NULL)
 		s->next->prev = s;
 	h->streams = s;
-	h->stream_cnt++;
 	return s;
 }
 
@@ -290,7 +283,6 @@ h2_stream_drop(struct h2_stream *s, uint32_t code)
 		s->prev->next = s->next;
 	else
 		h->streams = s->next;
-	h->stream_cnt--;
 	/* A client's stream whose request was never announced to nghttp2 has
 	 * no id, and nobody knows of it. */
 	if (s->id > 0)
@@ -311,12 +303,6 @@ void *
 h2_stream_get_app(const struct h2_stream *s)
 {
 	return s->app;
-}
-
-struct h2 *
-h2_stream_get_h2(const struct h2_stream *s)
-{
-	return s->h;
 }
 
 size_t

@@ -74,7 +74,6 @@ bool h2_wants_write(const struct h2 *h);
 void h2_shutdown(struct h2 *h);
 /* Nothing left to read or write: the connection can be closed. */
 bool h2_is_finished(const struct h2 *h);
-size_t h2_stream_count(const struct h2 *h);
 
 /* Client: a request can still be started here (no GOAWAY, stream ids left). */
 bool h2_can_request(const struct h2 *h);
@@ -86,12 +85,10 @@ MUST_USE enum err h2_request(struct h2 *h, const struct h2_header *headers,
 /* Server: response headers, once per stream; end: no body. */
 enum err h2_stream_respond(struct h2_stream *s, const struct h2_header *headers,
 			   size_t cnt, bool end);
-/* Queues body bytes (copied). ERR_BUSY when the queue of the stream is full, or
- * those of all streams together are; nothing is queued then, and on_drain says
- * when to try again. */
-enum err h2_stream_send(struct h2_stream *s, struct slice bytes);
-/* The same with several parts, all or none. ERR_LIMIT: larger than the queue
- * can ever hold. */
+/* Queues body bytes (copied), several parts as one: all or none. ERR_BUSY when
+ * the queue of the stream is full, or those of all streams together are;
+ * on_drain says when to try again. ERR_LIMIT: larger than the queue can ever
+ * hold. */
 enum err h2_stream_send_parts(struct h2_stream *s, const struct slice *parts,
 			      size_t cnt);
 /* Ends our side when the queue is empty, with trailers (cnt > 0) or without. */
@@ -104,7 +101,6 @@ void h2_stream_consumed(struct h2_stream *s, size_t len);
 size_t h2_stream_out_len(const struct h2_stream *s);
 void h2_stream_set_app(struct h2_stream *s, void *app);
 void *h2_stream_get_app(const struct h2_stream *s);
-struct h2 *h2_stream_get_h2(const struct h2_stream *s);
 
 enum {
 	H2_NO_ERROR = 0,

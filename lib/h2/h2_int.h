@@ -70,7 +70,6 @@ struct h2 {
 	struct h2_cbs cbs;
 	void *arg;
 	struct h2_stream *streams;
-	size_t stream_cnt;
 	size_t out_len; /* queued on all streams */
 	bool starved;   /* some stream is */
 	struct h2_block in;

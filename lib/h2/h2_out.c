@@ -458,12 +458,6 @@ h2_stream_send_parts(struct h2_stream *s, const struct slice *parts, size_t cnt)
 }
 
 enum err
-h2_stream_send(struct h2_stream *s, struct slice bytes)
-{
-	return h2_stream_send_parts(s, &bytes, 1);
-}
-
-enum err
 h2_stream_finish(struct h2_stream *s, const struct h2_header *trailers,
 		 size_t cnt)
 {

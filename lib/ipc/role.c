@@ -19,7 +19,6 @@
 struct role {
 	const struct role_ops *ops;
 	void *app;
-	unsigned index;
 	struct ev_loop *loop;
 	struct ipc *control;
 	int exit_code;
@@ -196,7 +195,7 @@ role_open(struct role *r)
 int
 role_run(const struct role_ops *ops, unsigned index, void *app)
 {
-	struct role r = {.ops = ops, .app = app, .index = index};
+	struct role r = {.ops = ops, .app = app};
 	struct ev_signal *sigs[3] = {NULL};
 	static const int signums[3] = {2, 15, 1}; /* INT, TERM, HUP */
 	char name[48];
@@ -230,12 +229,6 @@ struct ev_loop *
 role_get_loop(struct role *r)
 {
 	return r->loop;
-}
-
-unsigned
-role_get_index(const struct role *r)
-{
-	return r->index;
 }
 
 void

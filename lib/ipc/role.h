@@ -43,7 +43,6 @@ struct role_ops {
 int role_run(const struct role_ops *ops, unsigned index, void *app);
 
 struct ev_loop *role_get_loop(struct role *r);
-unsigned role_get_index(const struct role *r);
 /* Tells the supervisor that this role serves. Once. */
 void role_ready(struct role *r);
 /* Leaves the loop; role_run returns 0. */

@@ -11,8 +11,8 @@ what_is_put_comes_out_in_order(void **state)
 
 	(void)state;
 	buf_init(&b, 100);
-	assert_int_equal(buf_put_u8(&b, 1), ERR_OK);
-	assert_int_equal(buf_put_u16(&b, 0x0203), ERR_OK);
+	assert_int_equal(buf_put(&b, SLICE_LIT("\1\2")), ERR_OK);
+	assert_int_equal(buf_put_u8(&b, 3), ERR_OK);
 	assert_int_equal(buf_put_u32(&b, 0x04050607), ERR_OK);
 	assert_int_equal(buf_put_u64(&b, 0x08090a0b0c0d0e0f), ERR_OK);
 	for (size_t i = 0; i < 15; i++)

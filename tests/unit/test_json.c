@@ -161,7 +161,7 @@ what_is_written_is_read_back(void **state)
 	jsonw_pair_hex(&w, "h", SLICE_LIT("\xab"));
 	jsonw_key(&w, "a");
 	jsonw_array_open(&w);
-	jsonw_null(&w);
+	jsonw_bool(&w, false);
 	jsonw_int(&w, 1);
 	jsonw_object_open(&w);
 	jsonw_object_close(&w);
