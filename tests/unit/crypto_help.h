@@ -1,20 +1,12 @@
 /* crypto_help.h - small helpers of the crypto tests: bytes from hexadecimal,
- * keys from it, and the headers that cmocka wants. */
+ * keys from it. */
 #ifndef TESTS_CRYPTO_HELP_H
 #define TESTS_CRYPTO_HELP_H
-
-/* cmocka.h wants these four before it. */
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
-#include <stdint.h>
-/* and then itself */
-#include <cmocka.h>
-#include <string.h>
 
 #include "base/buf.h"
 #include "base/why.h"
 #include "crypto/key.h"
+#include "unit.h"
 
 enum {
 	HELP_MAX = 64 * 1024

@@ -1,14 +1,8 @@
 /* What the agent takes from a CA, and what it does not. */
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
-#include <stdint.h>
-
-#include <cmocka.h>
-
 #include "base/attr.h"
 #include "crypto/pem.h"
 #include "test_certs.h"
+#include "unit.h"
 
 /* A program's file, not of the library. */
 #include "../../cmd/agent/answer.c"

@@ -1,10 +1,5 @@
 /* What the agent makes of its file and of the environment of Istio's agent. */
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
-#include <stdint.h>
-
-#include <cmocka.h>
+#include "unit.h"
 
 /* Files of a program, not of the library. */
 #include "../../cmd/agent/conf.c"

@@ -1,16 +1,9 @@
 /* The agent's set of output files: whole, closed to others, put where it
  * should be. */
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
-#include <stdint.h>
-#include <stdlib.h>
-
-#include <cmocka.h>
-
 #include <ftw.h>
 
 #include "base/attr.h"
+#include "unit.h"
 
 /* A program's file, not of the library. */
 #include "../../cmd/agent/output_write.c"

@@ -1,12 +1,6 @@
 /* When the agent renews, and when it tries again. */
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
-#include <stdint.h>
-
-#include <cmocka.h>
-
 #include "base/attr.h"
+#include "unit.h"
 
 /* A program's file, not of the library. */
 #include "../../cmd/agent/plan.c"

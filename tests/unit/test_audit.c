@@ -1,15 +1,4 @@
 /* test_audit.c - lib/store/audit.h. */
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
-#include <stdint.h>
-#include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
-
-#include <cmocka.h>
-
-#include <dirent.h>
 #include <fcntl.h>
 #include <signal.h>
 #include <sys/resource.h>
@@ -20,9 +9,10 @@
 #include "base/mem.h"
 #include "crypto/hash.h"
 #include "store/audit.h"
+#include "temp_dir.h"
 
 struct fixture {
-	char dir[64];
+	char dir[TEMP_DIR_MAX];
 	struct audit *a;
 	struct audit_head head;
 	struct why why;
@@ -36,8 +26,7 @@ setup(void **state)
 {
 	struct fixture *f = MEM_NEW(struct fixture);
 
-	(void)snprintf(f->dir, sizeof(f->dir), "/tmp/test-audit.XXXXXX");
-	assert_non_null(mkdtemp(f->dir));
+	temp_dir_make(f->dir);
 	*state = f;
 	return 0;
 }
@@ -46,16 +35,9 @@ static int
 teardown(void **state)
 {
 	struct fixture *f = *state;
-	DIR *d = opendir(f->dir);
-	const struct dirent *e;
 
 	audit_close(f->a);
-	while ((e = readdir(d)) != NULL) {
-		if (e->d_name[0] != '.')
-			assert_int_equal(unlinkat(dirfd(d), e->d_name, 0), 0);
-	}
-	(void)closedir(d);
-	assert_int_equal(rmdir(f->dir), 0);
+	temp_dir_remove(f->dir);
 	mem_free(f);
 	return 0;
 }
@@ -85,16 +67,10 @@ add(struct fixture *f, unsigned from, unsigned cnt)
 	f->head = audit_get_head(f->a);
 }
 
-static char *
-path_of(struct fixture *f, const char *name)
-{
-	return mem_printf("%s/%s", f->dir, name);
-}
-
 static void
 load(struct fixture *f, const char *name, struct buf *out)
 {
-	char *path = path_of(f, name);
+	char *path = temp_dir_path(f->dir, name);
 	uint8_t bytes[4096];
 	size_t got;
 	FILE *file = fopen(path, "r");
@@ -110,7 +86,7 @@ load(struct fixture *f, const char *name, struct buf *out)
 static void
 save(struct fixture *f, const char *name, struct slice bytes)
 {
-	char *path = path_of(f, name);
+	char *path = temp_dir_path(f->dir, name);
 	FILE *file = fopen(path, "w");
 
 	assert_non_null(file);
@@ -275,7 +251,7 @@ files_rotate_and_the_chain_goes_on_across_them(void **state)
 	assert_true(count_files(f) > 5);
 	assert_int_equal(verify(f), ERR_OK);
 	assert_int_equal(f->head.count, 40);
-	path = path_of(f, "audit-000000000001.jsonl");
+	path = temp_dir_path(f->dir, "audit-000000000001.jsonl");
 	assert_int_equal(stat(path, &st), 0);
 	assert_true(st.st_size <= 1000);
 	assert_int_equal(st.st_mode & 0777, 0600);
@@ -299,8 +275,8 @@ a_crash_between_the_steps_of_a_rotation_is_mended(void **state)
 
 	reopen(f, big);
 	add(f, 0, 3);
-	from = path_of(f, "audit.jsonl");
-	to = path_of(f, "audit-000000000001.jsonl");
+	from = temp_dir_path(f->dir, "audit.jsonl");
+	to = temp_dir_path(f->dir, "audit-000000000001.jsonl");
 	assert_int_equal(rename(from, to), 0);
 	reopen(f, big);
 	add(f, 3, 2);

@@ -1,28 +1,20 @@
 /* test_ev.c - streams, listeners and connections over real sockets. */
 #include <errno.h>
 #include <fcntl.h>
-#include <setjmp.h>
 #include <signal.h>
-#include <stdarg.h>
-#include <stddef.h>
-#include <stdint.h>
-#include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
 #include <sys/resource.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
-#include <cmocka.h>
-
 #include "base/mem.h"
 #include "ev/ev.h"
+#include "patience.h"
+#include "temp_dir.h"
 
 enum {
-	OUT_MAX = 1 << 20,
-	PATIENCE_MS = 10000
+	OUT_MAX = 1 << 20
 };
 
 /* One end of a conversation and what happened to it. */
@@ -42,17 +34,8 @@ struct fixture {
 	struct ev_loop *loop;
 	struct end a;
 	struct end b;
-	bool stuck;
-	struct ev_timer *patience;
+	struct patience patience;
 };
-
-static void
-fixture_on_patience(void *arg)
-{
-	struct fixture *f = arg;
-
-	f->stuck = true;
-}
 
 static int
 setup(void **state)
@@ -61,9 +44,7 @@ setup(void **state)
 
 	assert_int_equal(ev_loop_new(&f->loop), ERR_OK);
 	f->a.loop = f->b.loop = f->loop;
-	assert_int_equal(ev_timer_start(f->loop, PATIENCE_MS,
-					fixture_on_patience, f, &f->patience),
-			 ERR_OK);
+	patience_start(f->loop, &f->patience);
 	*state = f;
 	return 0;
 }
@@ -73,23 +54,13 @@ teardown(void **state)
 {
 	struct fixture *f = *state;
 
-	ev_timer_cancel(&f->patience);
+	patience_end(&f->patience);
 	ev_stream_close(&f->a.stream, 0);
 	ev_stream_close(&f->b.stream, 0);
 	ev_loop_free(f->loop);
 	mem_free(f);
 	return 0;
 }
-
-/* Turns the loop until the condition holds; a test that waits in vain fails.
- */
-#define wait_for(f, cond)                           \
-	do {                                        \
-		while (!(cond)) {                   \
-			assert_false((f)->stuck);   \
-			ev_loop_step((f)->loop, 1); \
-		}                                   \
-	} while (0)
 
 static void
 end_on_read(void *arg, struct slice bytes)
@@ -562,13 +533,6 @@ bad_addresses_are_refused_at_once(void **state)
 }
 
 static void
-make_temp_dir(char out[64])
-{
-	(void)snprintf(out, 64, "/tmp/test_ev.XXXXXX");
-	assert_non_null(mkdtemp(out));
-}
-
-static void
 a_unix_socket_knows_its_peer_and_replaces_a_dead_one(void **state)
 {
 	struct meeting m = {.f = *state};
@@ -579,7 +543,7 @@ a_unix_socket_knows_its_peer_and_replaces_a_dead_one(void **state)
 	char addr[80];
 	int fd;
 
-	make_temp_dir(dir);
+	temp_dir_make(dir);
 	(void)snprintf(addr, sizeof(addr), "unix:%s/s", dir);
 	for (int i = 0; i < 2; i++) {
 		meeting_listen(&m, addr);
@@ -612,7 +576,7 @@ a_file_that_is_no_socket_is_not_replaced(void **state)
 	int fd;
 
 	(void)state;
-	make_temp_dir(dir);
+	temp_dir_make(dir);
 	(void)snprintf(addr, sizeof(addr), "unix:%s/f", dir);
 	fd = open(addr + 5, O_CREAT | O_WRONLY | O_CLOEXEC, 0600);
 	assert_true(fd >= 0);

@@ -1,20 +1,15 @@
 /* test_ev_clock.c - the wall clock is set. The clocks of this program are its
  * own: clock_gettime and the kernel's timer are defined here, in front of the
  * C library's. */
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
-#include <stdint.h>
 #include <sys/eventfd.h>
 #include <sys/syscall.h>
 #include <sys/timerfd.h>
 #include <time.h>
 #include <unistd.h>
 
-#include <cmocka.h>
-
 #include "base/mem.h"
 #include "ev/ev.h"
+#include "unit.h"
 
 /* What the kernel of this test does. */
 static struct {

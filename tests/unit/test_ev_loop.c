@@ -2,42 +2,22 @@
  * processes. Sockets: test_ev.c. */
 #include <errno.h>
 #include <fcntl.h>
-#include <setjmp.h>
 #include <signal.h>
-#include <stdarg.h>
-#include <stddef.h>
-#include <stdint.h>
-#include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
 #include <sys/resource.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
-#include <cmocka.h>
-
 #include "base/mem.h"
 #include "ev/ev.h"
-
-enum {
-	PATIENCE_MS = 10000
-};
+#include "patience.h"
+#include "temp_dir.h"
 
 struct fixture {
 	struct ev_loop *loop;
-	bool stuck;
-	struct ev_timer *patience;
+	struct patience patience;
 };
-
-static void
-fixture_on_patience(void *arg)
-{
-	struct fixture *f = arg;
-
-	f->stuck = true;
-}
 
 static int
 setup(void **state)
@@ -45,9 +25,7 @@ setup(void **state)
 	struct fixture *f = MEM_NEW(struct fixture);
 
 	assert_int_equal(ev_loop_new(&f->loop), ERR_OK);
-	assert_int_equal(ev_timer_start(f->loop, PATIENCE_MS,
-					fixture_on_patience, f, &f->patience),
-			 ERR_OK);
+	patience_start(f->loop, &f->patience);
 	*state = f;
 	return 0;
 }
@@ -57,33 +35,16 @@ teardown(void **state)
 {
 	struct fixture *f = *state;
 
-	ev_timer_cancel(&f->patience);
+	patience_end(&f->patience);
 	ev_loop_free(f->loop);
 	mem_free(f);
 	return 0;
 }
 
-/* Turns the loop until the condition holds; a test that waits in vain fails.
- */
-#define wait_for(f, cond)                           \
-	do {                                        \
-		while (!(cond)) {                   \
-			assert_false((f)->stuck);   \
-			ev_loop_step((f)->loop, 1); \
-		}                                   \
-	} while (0)
-
 static void
 flag_timer(void *arg)
 {
 	++*(int *)arg;
-}
-
-static void
-make_temp_dir(char out[64])
-{
-	(void)snprintf(out, 64, "/tmp/test_ev.XXXXXX");
-	assert_non_null(mkdtemp(out));
 }
 
 /* -- timers and deferred work ------------------------------------------- */
@@ -352,7 +313,7 @@ a_changed_directory_calls_back_once_for_a_burst(void **state)
 	int changes = 0;
 	int fired = 0;
 
-	make_temp_dir(dir);
+	temp_dir_make(dir);
 	assert_int_equal(ev_watch_start(f->loop, dir, flag_timer, &changes, &w),
 			 ERR_OK);
 	for (int i = 0; i < 5; i++)
@@ -381,7 +342,7 @@ a_watched_file_is_followed_through_replacements(void **state)
 	char next[128];
 	int changes = 0;
 
-	make_temp_dir(dir);
+	temp_dir_make(dir);
 	write_file(dir, "f", "0");
 	(void)snprintf(file, sizeof(file), "%s/f", dir);
 	(void)snprintf(next, sizeof(next), "%s/next", dir);

@@ -1,15 +1,7 @@
 /* test_grpc.c - server engine against client engine, in memory. */
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
-#include <stdint.h>
-#include <stdio.h>
-#include <string.h>
-
-#include <cmocka.h>
-
 #include "base/mem.h"
 #include "grpc/grpc.h"
+#include "unit.h"
 
 enum {
 	CHUNK = 64 * 1024,

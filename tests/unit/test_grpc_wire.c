@@ -1,14 +1,7 @@
 /* test_grpc_wire.c - what is on the wire: requests that are not gRPC, framing,
  * timeouts, statuses. */
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
-#include <stdint.h>
-#include <stdio.h>
-
-#include <cmocka.h>
-
 #include "grpc/grpc.h"
+#include "unit.h"
 
 enum {
 	CHUNK = 64 * 1024,

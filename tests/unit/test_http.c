@@ -1,19 +1,9 @@
 /* test_http.c - the request parser, and the server over loopback. */
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
-#include <stdint.h>
-#include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
-
-#include <cmocka.h>
-
 #include "base/mem.h"
 #include "http/http.h"
+#include "patience.h"
 
 enum {
-	PATIENCE_MS = 15000,
 	GOT_MAX = 64 * 1024,
 	BIG_LEN = 8 * 1024 * 1024
 };
@@ -166,10 +156,9 @@ headers_above_the_limit_are_refused(void **state)
 struct fixture {
 	struct ev_loop *loop;
 	struct http_server *server;
-	struct ev_timer *patience;
+	struct patience patience;
 	struct ev_connect *connect;
 	struct ev_stream *client;
-	bool stuck;
 	bool closed;
 	char addr[EV_ADDR_TEXT_MAX];
 	char got[GOT_MAX];
@@ -228,12 +217,6 @@ static const struct http_route routes[] = {
 };
 
 static void
-on_patience(void *arg)
-{
-	((struct fixture *)arg)->stuck = true;
-}
-
-static void
 client_on_read(void *arg, struct slice bytes)
 {
 	struct fixture *f = arg;
@@ -266,14 +249,6 @@ client_on_connect(void *arg, enum err e, const char *detail,
 	ev_stream_start(s, &cbs, f, 1 << 20);
 }
 
-#define wait_for(f, cond)                           \
-	do {                                        \
-		while (!(cond)) {                   \
-			assert_false((f)->stuck);   \
-			ev_loop_step((f)->loop, 1); \
-		}                                   \
-	} while (0)
-
 static void
 client_open(struct fixture *f)
 {
@@ -295,9 +270,7 @@ setup(void **state)
 	int fd;
 
 	assert_int_equal(ev_loop_new(&f->loop), ERR_OK);
-	assert_int_equal(ev_timer_start(f->loop, PATIENCE_MS, on_patience, f,
-					&f->patience),
-			 ERR_OK);
+	patience_start(f->loop, &f->patience);
 	assert_int_equal(ev_bind("127.0.0.1:0", false, 0, &why, &fd), ERR_OK);
 	ev_bound_text(fd, f->addr);
 	assert_int_equal(http_server_new(f->loop, fd, routes, f, &f->server),
@@ -314,7 +287,7 @@ teardown(void **state)
 
 	ev_stream_close(&f->client, 0);
 	http_server_free(f->server);
-	ev_timer_cancel(&f->patience);
+	patience_end(&f->patience);
 	ev_loop_free(f->loop);
 	mem_free(f);
 	return 0;

@@ -1,22 +1,15 @@
 /* test_ipc.c - frames, and channels over real sockets. */
 #include <fcntl.h>
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
-#include <stdint.h>
-#include <string.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
-#include <cmocka.h>
-
 #include "base/mem.h"
 #include "ipc/ipc.h"
+#include "patience.h"
 
 enum {
 	FRAME_MAX = 4096,
-	QUEUE_MAX = 1 << 20,
-	PATIENCE_MS = 10000
+	QUEUE_MAX = 1 << 20
 };
 
 /* One end of a channel and what it got. */
@@ -39,17 +32,10 @@ struct end {
 
 struct fixture {
 	struct ev_loop *loop;
-	struct ev_timer *patience;
-	bool stuck;
+	struct patience patience;
 	struct end a;
 	struct end b;
 };
-
-static void
-on_patience(void *arg)
-{
-	((struct fixture *)arg)->stuck = true;
-}
 
 static int
 setup(void **state)
@@ -59,9 +45,7 @@ setup(void **state)
 	assert_int_equal(ev_loop_new(&f->loop), ERR_OK);
 	f->a.f = f->b.f = f;
 	f->a.last_fd = f->b.last_fd = -1;
-	assert_int_equal(ev_timer_start(f->loop, PATIENCE_MS, on_patience, f,
-					&f->patience),
-			 ERR_OK);
+	patience_start(f->loop, &f->patience);
 	*state = f;
 	return 0;
 }
@@ -73,19 +57,11 @@ teardown(void **state)
 
 	ipc_close(&f->a.ch);
 	ipc_close(&f->b.ch);
-	ev_timer_cancel(&f->patience);
+	patience_end(&f->patience);
 	ev_loop_free(f->loop);
 	mem_free(f);
 	return 0;
 }
-
-#define wait_for(f, cond)                           \
-	do {                                        \
-		while (!(cond)) {                   \
-			assert_false((f)->stuck);   \
-			ev_loop_step((f)->loop, 1); \
-		}                                   \
-	} while (0)
 
 static enum err
 end_on_message(void *arg, uint16_t type, uint64_t id, struct slice payload,

@@ -1,27 +1,17 @@
 /* test_issuer.c - lib/ca/issuer.h. */
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
-#include <stdint.h>
-#include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
-
-#include <cmocka.h>
-
-#include <dirent.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
 #include "base/mem.h"
 #include "ca/issuer.h"
 #include "os/os.h"
+#include "temp_dir.h"
 
 static const int64_t day = INT64_C(86400000);
 static const struct wall t0 = {INT64_C(1795000000000)};
 
 struct fixture {
-	char dir[64];
+	char dir[TEMP_DIR_MAX];
 	struct issuer *i;
 	uint32_t warn_rules; /* of plugged-in sets */
 	struct why why;
@@ -38,8 +28,7 @@ setup(void **state)
 {
 	struct fixture *f = MEM_NEW(struct fixture);
 
-	(void)snprintf(f->dir, sizeof(f->dir), "/tmp/test-issuer.XXXXXX");
-	assert_non_null(mkdtemp(f->dir));
+	temp_dir_make(f->dir);
 	*state = f;
 	return 0;
 }
@@ -48,16 +37,9 @@ static int
 teardown(void **state)
 {
 	struct fixture *f = *state;
-	DIR *d = opendir(f->dir);
-	const struct dirent *e;
 
 	issuer_free(f->i);
-	while ((e = readdir(d)) != NULL) {
-		if (e->d_name[0] != '.')
-			assert_int_equal(unlinkat(dirfd(d), e->d_name, 0), 0);
-	}
-	(void)closedir(d);
-	assert_int_equal(rmdir(f->dir), 0);
+	temp_dir_remove(f->dir);
 	mem_free(f);
 	return 0;
 }
@@ -90,16 +72,10 @@ open_self(struct fixture *f, const struct issuer_self *how, struct wall now)
 	return issuer_open_self(f->dir, how, now, &f->why, &f->i);
 }
 
-static char *
-path_of(struct fixture *f, const char *name)
-{
-	return mem_printf("%s/%s", f->dir, name);
-}
-
 static void
 assert_private(struct fixture *f, const char *name)
 {
-	char *path = path_of(f, name);
+	char *path = temp_dir_path(f->dir, name);
 	struct stat st;
 
 	assert_int_equal(stat(path, &st), 0);
@@ -110,7 +86,7 @@ assert_private(struct fixture *f, const char *name)
 static bool
 exists(struct fixture *f, const char *name)
 {
-	char *path = path_of(f, name);
+	char *path = temp_dir_path(f->dir, name);
 	bool is = os_file_exists(path);
 
 	mem_free(path);
@@ -120,7 +96,7 @@ exists(struct fixture *f, const char *name)
 static void
 drop(struct fixture *f, const char *name)
 {
-	char *path = path_of(f, name);
+	char *path = temp_dir_path(f->dir, name);
 
 	assert_int_equal(unlink(path), 0);
 	mem_free(path);
@@ -255,7 +231,7 @@ a_key_that_others_can_read_is_refused(void **state)
 {
 	struct fixture *f = *state;
 	struct issuer_self how = one_tier();
-	char *path = path_of(f, "root-key.pem");
+	char *path = temp_dir_path(f->dir, "root-key.pem");
 
 	assert_int_equal(open_self(f, &how, t0), ERR_OK);
 	assert_int_equal(chmod(path, 0640), 0);
@@ -290,7 +266,7 @@ a_damaged_file_is_named_and_not_replaced(void **state)
 
 	assert_int_equal(open_self(f, &how, t0), ERR_OK);
 	for (size_t k = 0; k < COUNT_OF(names); k++) {
-		char *path = path_of(f, names[k]);
+		char *path = temp_dir_path(f->dir, names[k]);
 		struct buf b;
 
 		buf_init(&b, 100);
@@ -855,7 +831,7 @@ a_key_of_the_signer_is_made_once(void **state)
 {
 	struct fixture *f = *state;
 	struct custody_key *a, *b;
-	char *path = path_of(f, "audit-key.pem");
+	char *path = temp_dir_path(f->dir, "audit-key.pem");
 
 	assert_int_equal(issuer_open_key(path, KEY_EC_P256, 0, &f->why, &a),
 			 ERR_OK);

@@ -2,19 +2,11 @@
  * with the error and the text that each must get. Keys are made here. */
 #include "jose/jwt.h"
 
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
-#include <stdint.h>
-#include <stdio.h>
-#include <string.h>
-
-#include <cmocka.h>
-
 #include "base/mem.h"
 #include "crypto/der.h"
 #include "crypto/key.h"
 #include "crypto/pem.h"
+#include "unit.h"
 
 enum {
 	NOW_SEC = 1800000000

@@ -1,17 +1,9 @@
 /* test_pbscan.c - bounds of protobuf messages, and the arena. */
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
-#include <stdint.h>
-#include <stdio.h>
-#include <string.h>
-
-#include <cmocka.h>
-
 #include "grpc/pbmem.h"
 #include "grpc/pbscan.h"
 #include "proto/discovery.pb-c.h"
 #include "proto/istio_ca.pb-c.h"
+#include "unit.h"
 
 enum {
 	OUT_MAX = 1 << 16

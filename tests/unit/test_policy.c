@@ -1,14 +1,7 @@
 /* test_policy.c - lib/ca/policy.h. */
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
-#include <stdint.h>
-#include <string.h>
-
-#include <cmocka.h>
-
 #include "base/buf.h"
 #include "ca/policy.h"
+#include "unit.h"
 
 static const int64_t hour = 3600000;
 static const struct wall t0 = {INT64_C(1795000000000)};

@@ -1,13 +1,6 @@
 /* test_serial.c - lib/ca/serial.h. */
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
-#include <stdint.h>
-#include <string.h>
-
-#include <cmocka.h>
-
 #include "ca/serial.h"
+#include "unit.h"
 
 static const struct wall t0 = {INT64_C(1795000000000)};
 

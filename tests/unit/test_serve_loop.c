@@ -2,29 +2,21 @@
  * sockets: calls, streams, back-pressure, endings. Limits of time are in
  * test_serve.c. */
 #include <errno.h>
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
-#include <stdint.h>
-#include <stdio.h>
-#include <string.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
-#include <cmocka.h>
-
 #include "base/mem.h"
 #include "grpc/serve.h"
+#include "patience.h"
 
 enum {
-	PATIENCE_MS = 20000,
 	BIG = 3 * 1024 * 1024
 };
 
 struct fix {
 	struct ev_loop *loop;
 	struct ev_listener *listener;
-	struct ev_timer *patience;
+	struct patience patience;
 	char addr[EV_ADDR_TEXT_MAX];
 	struct serve_opts opts;
 	struct serve_conn *conn;
@@ -50,12 +42,6 @@ struct fix {
 };
 
 static uint8_t big[BIG];
-
-static void
-on_patience(void *arg UNUSED)
-{
-	fail_msg("the test waits for something that does not come");
-}
 
 /* -- server ------------------------------------------------------------ */
 
@@ -227,8 +213,7 @@ dial(struct fix *f)
 	};
 
 	assert_int_equal(dial_start(f->loop, &o, &f->dial), ERR_OK);
-	while (f->dial_ready_cnt + f->dial_close_cnt == 0)
-		ev_loop_step(f->loop, true);
+	wait_for(f, f->dial_ready_cnt + f->dial_close_cnt > 0);
 }
 
 static struct grpc_request *
@@ -248,15 +233,13 @@ start(struct fix *f, const char *path, uint64_t timeout_ms)
 static void
 wait_finish(struct fix *f, unsigned cnt)
 {
-	while (f->finish_cnt < cnt)
-		ev_loop_step(f->loop, true);
+	wait_for(f, f->finish_cnt >= cnt);
 }
 
 static void
 wait_server_close(struct fix *f)
 {
-	while (f->close_cnt == 0)
-		ev_loop_step(f->loop, true);
+	wait_for(f, f->close_cnt > 0);
 }
 
 /* -- fixture ----------------------------------------------------------- */
@@ -270,9 +253,7 @@ setup(void **state)
 
 	*state = f;
 	assert_int_equal(ev_loop_new(&f->loop), ERR_OK);
-	assert_int_equal(ev_timer_start(f->loop, PATIENCE_MS, on_patience, f,
-					&f->patience),
-			 ERR_OK);
+	patience_start(f->loop, &f->patience);
 	assert_int_equal(ev_bind("127.0.0.1:0", false, 0, &why, &fd), ERR_OK);
 	ev_bound_text(fd, f->addr);
 	assert_int_equal(ev_listen_fd(f->loop, fd, on_accept, f, &f->listener),
@@ -297,7 +278,7 @@ teardown(void **state)
 	if (f->conn != NULL)
 		serve_conn_drop(f->conn, ERR_CANCELLED, "the test is over");
 	ev_listener_close(&f->listener);
-	ev_timer_cancel(&f->patience);
+	patience_end(&f->patience);
 	ev_loop_free(f->loop);
 	mem_free(f);
 	return 0;
@@ -351,8 +332,7 @@ answer_from_outside_of_a_callback_goes_after_a_wake(void **state)
 
 	dial(f);
 	(void)start(f, "/t.T/Keep", 0);
-	while (f->kept == NULL)
-		ev_loop_step(f->loop, true);
+	wait_for(f, f->kept != NULL);
 	assert_int_equal(grpc_call_send(f->kept, SLICE_LIT("late")), ERR_OK);
 	grpc_call_finish(f->kept, GRPC_OK, NULL);
 	serve_conn_wake(f->conn);
@@ -373,16 +353,14 @@ push_goes_at_once_where_one_call_is_open(void **state)
 		if (calls == 1)
 			dial(f);
 		(void)start(f, "/t.T/Keep", 0);
-		while (f->kept == NULL)
-			ev_loop_step(f->loop, true);
+		wait_for(f, f->kept != NULL);
 		assert_int_equal(grpc_call_send(f->kept, SLICE_LIT("pushed")),
 				 ERR_OK);
 		serve_conn_push(f->conn);
 		waits = grpc_call_out_len(f->kept);
 		assert_int_equal(waits > 0, calls == 2);
 		f->message_len = 0;
-		while (f->message_len == 0)
-			ev_loop_step(f->loop, true);
+		wait_for(f, f->message_len > 0);
 		assert_string_equal(f->message, "pushed");
 	}
 }
@@ -403,13 +381,11 @@ server_is_silent_until_the_client_spoke(void **state)
 		socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, fds), 0);
 	assert_int_equal(ev_stream_from_fd(f->loop, fds[0], &stream), ERR_OK);
 	on_accept(f, stream);
-	while (f->ready_cnt == 0)
-		ev_loop_step(f->loop, true);
+	wait_for(f, f->ready_cnt > 0);
 	assert_int_equal(recv(fds[1], got, sizeof(got), MSG_DONTWAIT), -1);
 	assert_int_equal(write(fds[1], hello, sizeof(hello) - 1),
 			 (ssize_t)sizeof(hello) - 1);
-	while ((n = recv(fds[1], got, sizeof(got), MSG_DONTWAIT)) < 0)
-		ev_loop_step(f->loop, true);
+	wait_for(f, (n = recv(fds[1], got, sizeof(got), MSG_DONTWAIT)) >= 0);
 	/* SETTINGS, and the ACK behind it. */
 	assert_int_equal(got[3], 4);
 	assert_true(n > 9 && got[n - 9 + 3] == 4 && got[n - 9 + 4] == 1);
@@ -430,8 +406,7 @@ idle_connection_is_closed_and_a_used_one_is_not(void **state)
 	assert_int_equal(f->status, GRPC_DEADLINE_EXCEEDED);
 	assert_int_equal(f->close_cnt, 0);
 	wait_server_close(f);
-	while (f->dial_close_cnt == 0)
-		ev_loop_step(f->loop, true);
+	wait_for(f, f->dial_close_cnt > 0);
 	assert_int_equal(f->dial_err, ERR_CLOSED);
 }
 
@@ -442,11 +417,9 @@ shutdown_waits_for_the_calls(void **state)
 
 	dial(f);
 	(void)start(f, "/t.T/Keep", 0);
-	while (f->kept == NULL)
-		ev_loop_step(f->loop, true);
+	wait_for(f, f->kept != NULL);
 	serve_conn_shutdown(f->conn);
-	while (grpc_client_is_usable(dial_get_client(f->dial)))
-		ev_loop_step(f->loop, true);
+	wait_for(f, !grpc_client_is_usable(dial_get_client(f->dial)));
 	assert_int_equal(f->close_cnt, 0);
 	grpc_call_finish(f->kept, GRPC_OK, "");
 	serve_conn_wake(f->conn);
@@ -483,8 +456,7 @@ connection_refused_by_on_ready_is_closed(void **state)
 	dial(f);
 	wait_server_close(f);
 	assert_int_equal(f->close_err, ERR_BUSY);
-	while (f->dial_close_cnt == 0)
-		ev_loop_step(f->loop, true);
+	wait_for(f, f->dial_close_cnt > 0);
 }
 
 static void
@@ -506,8 +478,7 @@ closing_client_ends_its_requests_and_the_server_s_calls(void **state)
 
 	dial(f);
 	(void)start(f, "/t.T/Keep", 0);
-	while (f->kept == NULL)
-		ev_loop_step(f->loop, true);
+	wait_for(f, f->kept != NULL);
 	dial_close(&f->dial, "no longer needed");
 	assert_int_equal(f->finish_cnt, 1);
 	assert_int_equal(f->status, GRPC_UNAVAILABLE);

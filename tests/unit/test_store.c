@@ -1,14 +1,4 @@
 /* test_store.c - lib/store/store.h. */
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
-#include <stdint.h>
-#include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
-
-#include <cmocka.h>
-
 #include <signal.h>
 #include <sqlite3.h>
 #include <sys/resource.h>
@@ -18,9 +8,10 @@
 
 #include "base/mem.h"
 #include "store/store.h"
+#include "temp_dir.h"
 
 struct fixture {
-	char dir[64];
+	char dir[TEMP_DIR_MAX];
 	char path[96];
 	struct store *s;
 	struct why why;
@@ -31,8 +22,7 @@ setup(void **state)
 {
 	struct fixture *f = MEM_NEW(struct fixture);
 
-	(void)snprintf(f->dir, sizeof(f->dir), "/tmp/test-store.XXXXXX");
-	assert_non_null(mkdtemp(f->dir));
+	temp_dir_make(f->dir);
 	(void)snprintf(f->path, sizeof(f->path), "%s/record.db", f->dir);
 	*state = f;
 	return 0;
@@ -41,16 +31,10 @@ setup(void **state)
 static int
 teardown(void **state)
 {
-	static const char *const ends[] = {"", "-wal", "-shm", "-lock"};
 	struct fixture *f = *state;
-	char path[128];
 
 	store_close(f->s);
-	for (size_t i = 0; i < COUNT_OF(ends); i++) {
-		(void)snprintf(path, sizeof(path), "%s%s", f->path, ends[i]);
-		(void)unlink(path);
-	}
-	assert_int_equal(rmdir(f->dir), 0);
+	temp_dir_remove(f->dir);
 	mem_free(f);
 	return 0;
 }

@@ -3,16 +3,9 @@
 #ifndef TLS_PAIR_H
 #define TLS_PAIR_H
 
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
-#include <stdint.h>
-#include <stdio.h>
-
-#include <cmocka.h>
-
 #include "test_certs.h"
 #include "tls/tls.h"
+#include "unit.h"
 
 #define WEB "spiffe://a.test/ns/x/sa/web"
 #define DB "spiffe://a.test/ns/x/sa/db"
