@@ -4,11 +4,6 @@
 #include "pki/chain.h"
 
 static const char *const request_types[] = {"csr", NULL};
-static const char *const causes[] = {"ok",
-#define X(id, name, class, text) name,
-#include "base/err_list.h"
-#undef X
-				     NULL};
 
 const struct metric agent_metrics[] = {
 	[AM_OUTGOING] = {"istio_agent_num_outgoing_requests", METRIC_COUNTER,
@@ -37,7 +32,7 @@ const struct metric agent_metrics[] = {
 			NULL, NULL,
 			"Answers of the CA that did not pass the checks."},
 	[AM_REQUEST_CAUSE] = {"meshcert_agent_failures_total", METRIC_COUNTER,
-			      "cause", causes,
+			      "cause", err_names,
 			      "Failed attempts to get a certificate by cause."},
 	[AM_REQUEST_TIME] = {"meshcert_agent_request_seconds", METRIC_HISTOGRAM,
 			     NULL, NULL, "From the request to its answer."},
@@ -86,18 +81,3 @@ const struct metric agent_metrics[] = {
 			  "second or more, or the host slept."},
 	{NULL, METRIC_COUNTER, NULL, NULL, NULL},
 };
-
-unsigned
-agent_metric_cause(enum err e)
-{
-	return (unsigned)e < ERR_COUNT ? (unsigned)e : (unsigned)ERR_BUG;
-}
-
-void
-agent_metric_count_warned(struct metric_block *b, uint32_t rules)
-{
-	for (unsigned r = 0; r < CHAIN_RULE_CNT; r++) {
-		if ((rules & 1U << r) != 0)
-			metric_add(b, AM_CHAIN_WARNINGS, r, 1);
-	}
-}

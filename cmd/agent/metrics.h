@@ -18,7 +18,7 @@ enum agent_metric {
 	/* ours */
 	AM_ISSUED,        /* certificates put in place */
 	AM_REFUSED,       /* answers of the CA that were not good */
-	AM_REQUEST_CAUSE, /* failed requests; label: enum err */
+	AM_REQUEST_CAUSE, /* failed requests; label: err_index() */
 	AM_REQUEST_TIME,  /* histogram: CSR to answer */
 	AM_CERT_EXPIRY_TIMESTAMP,
 	AM_ROOT_EXPIRY_TIMESTAMP,
@@ -32,16 +32,11 @@ enum agent_metric {
 			     too many */
 	AM_OUTPUT_WRITES,
 	AM_OUTPUT_FAILED,
-	AM_CHAIN_WARNINGS, /* label: enum chain_rule */
+	AM_CHAIN_WARNINGS, /* labels: bits of enum chain_rule */
 	AM_CLOCK_SET,      /* the wall clock was set */
 	AM_CNT
 };
 
 extern const struct metric agent_metrics[];
-
-/* The label of AM_REQUEST_CAUSE. */
-unsigned agent_metric_cause(enum err e);
-/* Counts rules of chains that only warned; bits as in pki/chain.h. */
-void agent_metric_count_warned(struct metric_block *b, uint32_t rules);
 
 #endif

@@ -199,7 +199,7 @@ renew_fail(struct agent_renew *r, enum err e, uint64_t asked_ms)
 	if (r->failures++ == 0)
 		r->failing_since = now;
 	r->advice = renew_advise(r, e, left);
-	metric_add(r->a->metrics, AM_REQUEST_CAUSE, agent_metric_cause(e), 1);
+	metric_add(r->a->metrics, AM_REQUEST_CAUSE, err_index(e), 1);
 	metric_add(r->a->metrics, AM_OUTGOING_FAILED, 0, 1);
 	if (renew_is_hopeless(r, e))
 		retry.min_ms = retry.max_ms;
@@ -422,7 +422,7 @@ renew_take(struct agent_renew *r, const struct upstream_answer *answer,
 	r->unauthenticated = false;
 	r->error.text[0] = '\0';
 	metric_add(r->a->metrics, AM_ISSUED, 0, 1);
-	agent_metric_count_warned(r->a->metrics, ans.warned_rules);
+	metric_add_bits(r->a->metrics, AM_CHAIN_WARNINGS, ans.warned_rules);
 	metric_set(r->a->metrics, AM_CERT_EXPIRY_TIMESTAMP, 0,
 		   wall_sec(r->not_after));
 	renew_plan(

@@ -191,17 +191,6 @@ status_on_metrics(void *app, const struct http_request *rq,
  */
 
 static void
-pair_time(struct jsonw *w, const char *key, struct wall t)
-{
-	char text[WALL_TEXT_MAX];
-
-	if (t.ms == 0)
-		return;
-	wall_format(t, text);
-	jsonw_pair_str(w, key, slice_of_str(text));
-}
-
-static void
 write_ca(const struct agent *a, struct jsonw *w)
 {
 	struct agent_renew_state st;
@@ -214,12 +203,12 @@ write_ca(const struct agent *a, struct jsonw *w)
 	jsonw_pair_str(w, "address", slice_of_str(a->conf.ca_address));
 	jsonw_pair_bool(w, "asking", st.asking);
 	jsonw_pair_bool(w, "has_certificate", st.has_certificate);
-	pair_time(w, "received", st.received);
-	pair_time(w, "not_after", st.not_after);
-	pair_time(w, "next", st.next);
+	jsonw_pair_time(w, "received", st.received);
+	jsonw_pair_time(w, "not_after", st.not_after);
+	jsonw_pair_time(w, "next", st.next);
 	jsonw_pair_int(w, "failures", st.failures);
 	if (st.failures > 0) {
-		pair_time(w, "failing_since", st.failing_since);
+		jsonw_pair_time(w, "failing_since", st.failing_since);
 		jsonw_pair_str(w, "error", slice_of_str(st.error));
 		if (st.advice[0] != '\0')
 			jsonw_pair_str(w, "advice", slice_of_str(st.advice));
@@ -243,10 +232,10 @@ write_clock(const struct agent *a, struct jsonw *w)
 		agent_renew_get_state(a->renew, &st);
 	jsonw_key(w, "clock");
 	jsonw_object_open(w);
-	pair_time(w, "now", now);
+	jsonw_pair_time(w, "now", now);
 	jsonw_pair_int(w, "set", (int64_t)a->clock.set_cnt);
 	if (a->clock.set_cnt > 0) {
-		pair_time(w, "set_at", a->clock.at);
+		jsonw_pair_time(w, "set_at", a->clock.at);
 		jsonw_pair_int(w, "set_by_ms", a->clock.by_ms);
 	}
 	if (st.has_certificate && wall_is_before(now, st.not_before)) {
@@ -286,7 +275,7 @@ write_head(const struct agent *a, struct jsonw *w)
 	jsonw_pair_str(w, "program", SLICE_LIT(AGENT_PROGRAM));
 	jsonw_pair_str(w, "version", SLICE_LIT(VERSION_TEXT));
 	jsonw_pair_int(w, "pid", getpid());
-	pair_time(w, "started", started);
+	jsonw_pair_time(w, "started", started);
 	jsonw_pair_str(w, "mode", slice_of_str(modes[a->mode]));
 	jsonw_pair_bool(w, "ready", problem == NULL);
 	if (problem != NULL)

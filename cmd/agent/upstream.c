@@ -91,7 +91,7 @@ upstream_on_chain_warning(void *arg, const struct chain_result *result)
 
 	log_peer("ca.chain", "chain.warn: %s: %s", u->conf->ca_address,
 		 result->warning.text);
-	agent_metric_count_warned(u->metrics, result->warned_rules);
+	metric_add_bits(u->metrics, AM_CHAIN_WARNINGS, result->warned_rules);
 }
 
 #define SYSTEM_ROOTS "/etc/ssl/certs/ca-certificates.crt"

@@ -44,7 +44,7 @@ authority_answer(struct authority *a, struct request *rq, enum err e,
 				     .cert = cert};
 
 	if (e != ERR_OK)
-		metric_add(a->metrics, M_FAILURES, ca_metric_cause(e), 1);
+		metric_add(a->metrics, M_FAILURES, err_index(e), 1);
 	/* A front that died and came back did not ask this. */
 	if (f->ipc != NULL && f->epoch == rq->front_epoch) {
 		buf_reset(&a->out);

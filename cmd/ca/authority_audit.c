@@ -184,15 +184,6 @@ authority_audit_event(struct authority *a, struct slice fields)
 	a->audit_dirty = true;
 }
 
-static void
-audit_put_time(struct jsonw *w, const char *key, struct wall t)
-{
-	char text[WALL_TEXT_MAX];
-
-	wall_format(t, text);
-	jsonw_pair_str(w, key, slice_of_str(text));
-}
-
 void
 authority_audit_issue(struct authority *a, const struct request *rq, enum err e,
 		      struct slice text)
@@ -219,8 +210,8 @@ authority_audit_issue(struct authority *a, const struct request *rq, enum err e,
 	if (e == ERR_OK) {
 		jsonw_pair_hex(&w, "serial", SLICE_ARRAY(rq->serial));
 		jsonw_pair_hex(&w, "key_sha256", SLICE_ARRAY(rq->key_hash));
-		audit_put_time(&w, "not_before", rq->not_before);
-		audit_put_time(&w, "not_after", rq->not_after);
+		jsonw_pair_time(&w, "not_before", rq->not_before);
+		jsonw_pair_time(&w, "not_after", rq->not_after);
 	} else {
 		jsonw_pair_str(&w, "error", slice_of_str(err_name(e)));
 		jsonw_pair_str(&w, "reason", text);

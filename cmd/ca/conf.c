@@ -7,6 +7,7 @@
 #include "base/mem.h"
 #include "pki/chain.h"
 #include "pki/spiffe_id.h"
+#include "ra/ra.h"
 
 static const char *const issuer_kinds[] = {"self-signed", "files", NULL};
 static const char *const issuer_keys[] = {"P-256",    "P-384",    "RSA-2048",
@@ -479,14 +480,8 @@ ca_conf_check_jwt(const struct ca_conf *c, struct why *why)
 static enum err
 ca_conf_check_order(const struct ca_conf *c, struct why *why)
 {
-	static const char *const known[] = {"client_cert", "jwt", "join_token"};
-
 	for (size_t i = 0; i < c->auth_order.cnt; i++) {
-		bool found = false;
-
-		for (size_t k = 0; k < COUNT_OF(known); k++)
-			found |= strcmp(c->auth_order.items[i], known[k]) == 0;
-		if (!found)
+		if (ra_find_kind(c->auth_order.items[i]) == RA_NONE)
 			return why_set(why, ERR_CONFIG,
 				       "auth.order: %s is not one of "
 				       "client_cert, jwt, join_token",

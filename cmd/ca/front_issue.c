@@ -190,7 +190,7 @@ issue_refuse(struct issue *is, enum err e, const char *text)
 static void
 issue_refuse_early(struct issue *is, enum err e, const struct why *why)
 {
-	metric_add(is->front->metrics, M_FAILURES, ca_metric_cause(e), 1);
+	metric_add(is->front->metrics, M_FAILURES, err_index(e), 1);
 	issue_refuse(is, e, why_text(why, e));
 }
 
@@ -225,6 +225,13 @@ front_sweep(void *arg)
 	front_start_sweep(f);
 }
 
+/* What stands in no row here is no proof to the authority. */
+static const enum msg_auth issue_auths[RA_KIND_CNT] = {
+	[RA_CLIENT_CERT] = MSG_AUTH_CLIENT_CERT,
+	[RA_JWT] = MSG_AUTH_JWT,
+	[RA_JOIN_TOKEN] = MSG_AUTH_JOIN_TOKEN,
+};
+
 static void
 issue_ask(struct issue *is, const struct csr *csr, int64_t ttl_sec)
 {
@@ -232,7 +239,7 @@ issue_ask(struct issue *is, const struct csr *csr, int64_t ttl_sec)
 	const struct tls_peer *peer = serve_conn_get_peer(is->conn->serve);
 	const struct msg_issue m = {
 		.profile = BUILD_WORKLOAD,
-		.auth = (enum msg_auth)is->who.kind,
+		.auth = issue_auths[is->who.kind],
 		.ttl_sec = ttl_sec,
 		.deadline = is->deadline,
 		.ends = is->who.kind == RA_CLIENT_CERT ? peer->not_after

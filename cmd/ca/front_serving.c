@@ -81,7 +81,7 @@ front_on_chain_warning(void *arg, const struct chain_result *result)
 	struct front *f = arg;
 
 	log_peer("front.client_chain", "chain.warn: %s", result->warning.text);
-	ca_metric_count_warned(f->metrics, result->warned_rules);
+	metric_add_bits(f->metrics, M_CHAIN_WARNINGS, result->warned_rules);
 }
 
 /* Callers renew with certificates that chain to our own roots, over a chain

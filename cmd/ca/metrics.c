@@ -2,17 +2,11 @@
 #include "ca/metrics.h"
 
 #include "pki/chain.h"
+#include "ra/ra.h"
 
 static const char *const sign_errs[] = {"CA_NOT_READY", "CSR_ERROR",
 					"TTL_ERROR",    "CERT_GEN_ERROR",
 					"UNKNOWN",      NULL};
-static const char *const ra_kinds[] = {"none", "client_cert", "jwt",
-				       "join_token", NULL};
-static const char *const causes[] = {"ok",
-#define X(id, name, class, text) name,
-#include "base/err_list.h"
-#undef X
-				     NULL};
 
 const struct metric ca_metrics[] = {
 	[M_CSR] = {"citadel_server_csr_count", METRIC_COUNTER, NULL, NULL,
@@ -40,9 +34,9 @@ const struct metric ca_metrics[] = {
 		 NULL, NULL,
 		 "When the first certificate of the issuing chain ends."},
 	[M_FAILURES] = {"meshcert_ca_failures_total", METRIC_COUNTER, "cause",
-			causes, "Failed requests by cause."},
+			err_names, "Failed requests by cause."},
 	[M_AUTH] = {"meshcert_ca_authenticated_total", METRIC_COUNTER, "method",
-		    ra_kinds, "Authenticated requests by method."},
+		    ra_kind_names, "Authenticated requests by method."},
 	[M_CONNECTIONS] = {"meshcert_ca_connections", METRIC_GAUGE_SUM, NULL,
 			   NULL, "Open connections of the fronts."},
 	[M_CONNECTIONS_TOTAL] = {"meshcert_ca_connections_total",
@@ -98,18 +92,3 @@ const struct metric ca_metrics[] = {
 			      "(chain.warn)."},
 	{NULL, METRIC_COUNTER, NULL, NULL, NULL},
 };
-
-unsigned
-ca_metric_cause(enum err e)
-{
-	return (unsigned)e < ERR_COUNT ? (unsigned)e : (unsigned)ERR_BUG;
-}
-
-void
-ca_metric_count_warned(struct metric_block *b, uint32_t rules)
-{
-	for (unsigned r = 0; r < CHAIN_RULE_CNT; r++) {
-		if ((rules & 1U << r) != 0)
-			metric_add(b, M_CHAIN_WARNINGS, r, 1);
-	}
-}

@@ -15,8 +15,8 @@ enum ca_metric {
 	M_ISSUED,
 	M_ROOT_EXPIRY_TIMESTAMP,
 	M_CHAIN_EXPIRY_TIMESTAMP,
-	M_FAILURES, /* label: enum ca_cause */
-	M_AUTH,     /* label: ra kind */
+	M_FAILURES, /* label: err_index() */
+	M_AUTH,     /* label: enum ra_kind */
 	M_CONNECTIONS,
 	M_CONNECTIONS_TOTAL,
 	M_HANDSHAKE_FAILURES,
@@ -37,7 +37,7 @@ enum ca_metric {
 	M_TOKEN_CACHE_HITS,
 	M_READY,
 	M_ISSUER_RELOAD_FAILED,
-	M_CHAIN_WARNINGS, /* label: enum chain_rule */
+	M_CHAIN_WARNINGS, /* labels: bits of enum chain_rule */
 	M_CNT
 };
 
@@ -50,10 +50,5 @@ enum ca_sign_err {
 };
 
 extern const struct metric ca_metrics[];
-
-/* The label of M_FAILURES: the error's index among all errors. */
-unsigned ca_metric_cause(enum err e);
-/* Counts rules of chains that only warned; bits as in pki/chain.h. */
-void ca_metric_count_warned(struct metric_block *b, uint32_t rules);
 
 #endif

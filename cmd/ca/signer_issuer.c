@@ -115,7 +115,8 @@ signer_load_files(struct signer *s, struct why *why)
 	if (issuer_get_warned_rules(fresh) != 0)
 		log_warn("signer.issuer", "chain.warn: %s",
 			 issuer_get_warning(fresh));
-	ca_metric_count_warned(s->metrics, issuer_get_warned_rules(fresh));
+	metric_add_bits(s->metrics, M_CHAIN_WARNINGS,
+			issuer_get_warned_rules(fresh));
 	signer_take_issuer(s, fresh);
 	return ERR_OK;
 }

@@ -6,42 +6,46 @@
 #include <stdlib.h>
 
 struct err_row {
-	const char *name;
 	const char *text;
 	enum err_class class;
 };
 
 static const struct err_row err_rows[ERR_COUNT] = {
-	[ERR_OK] = {"ok", "no error", ERR_CLASS_NONE},
-#define X(id, name, class, text) [id] = {name, text, ERR_CLASS_##class},
+	[ERR_OK] = {"no error", ERR_CLASS_NONE},
+#define X(id, name, class, text) [id] = {text, ERR_CLASS_##class},
 #include "base/err_list.h"
 #undef X
 };
 
-static const struct err_row *
-err_get_row(enum err e)
+const char *const err_names[ERR_COUNT + 1] = {
+	[ERR_OK] = "ok",
+#define X(id, name, class, text) [id] = name,
+#include "base/err_list.h"
+#undef X
+};
+
+enum err
+err_index(enum err e)
 {
-	if ((unsigned)e >= ERR_COUNT)
-		e = ERR_BUG;
-	return &err_rows[e];
+	return (unsigned)e < ERR_COUNT ? e : ERR_BUG;
 }
 
 const char *
 err_text(enum err e)
 {
-	return err_get_row(e)->text;
+	return err_rows[err_index(e)].text;
 }
 
 const char *
 err_name(enum err e)
 {
-	return err_get_row(e)->name;
+	return err_names[err_index(e)];
 }
 
 enum err_class
 err_class(enum err e)
 {
-	return err_get_row(e)->class;
+	return err_rows[err_index(e)].class;
 }
 
 enum err

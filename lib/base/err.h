@@ -34,6 +34,13 @@ const char *err_text(enum err e);
  * metrics, JSON and logs. */
 const char *err_name(enum err e);
 
+/* The same names by number, NULL-ended: label values of a metric whose index is
+ * err_index(e). */
+extern const char *const err_names[ERR_COUNT + 1];
+
+/* e, or ERR_BUG for a number that is no error. */
+enum err err_index(enum err e);
+
 /* The class that err_list.h gives it. */
 enum err_class err_class(enum err e);
 

@@ -10,6 +10,7 @@
 #include <stdint.h>
 
 #include "base/buf.h"
+#include "base/clock.h"
 #include "base/slice.h"
 #include "base/why.h"
 
@@ -57,5 +58,7 @@ void jsonw_pair_str(struct jsonw *w, const char *key, struct slice s);
 void jsonw_pair_int(struct jsonw *w, const char *key, int64_t v);
 void jsonw_pair_bool(struct jsonw *w, const char *key, bool v);
 void jsonw_pair_hex(struct jsonw *w, const char *key, struct slice bytes);
+/* As wall_format writes it; nothing at all for 0, which is no time. */
+void jsonw_pair_time(struct jsonw *w, const char *key, struct wall t);
 
 #endif

@@ -184,3 +184,14 @@ jsonw_pair_hex(struct jsonw *w, const char *key, struct slice bytes)
 	(void)buf_put_hex(w->out, bytes);
 	(void)buf_put_u8(w->out, '"');
 }
+
+void
+jsonw_pair_time(struct jsonw *w, const char *key, struct wall t)
+{
+	char text[WALL_TEXT_MAX];
+
+	if (t.ms == 0)
+		return;
+	wall_format(t, text);
+	jsonw_pair_str(w, key, slice_of_str(text));
+}

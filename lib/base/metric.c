@@ -176,6 +176,15 @@ metric_add(struct metric_block *b, unsigned metric, unsigned label, uint64_t n)
 }
 
 void
+metric_add_bits(struct metric_block *b, unsigned metric, uint32_t labels)
+{
+	for (unsigned l = 0; labels != 0; l++, labels >>= 1) {
+		if ((labels & 1) != 0)
+			metric_add(b, metric, l, 1);
+	}
+}
+
+void
 metric_set(struct metric_block *b, unsigned metric, unsigned label, int64_t v)
 {
 	must(metric < b->metric_cnt &&

@@ -47,6 +47,8 @@ void metric_block_unmap(struct metric_block *b);
 /* metric: index in the table; label: index in its values (0 without). */
 void metric_add(struct metric_block *b, unsigned metric, unsigned label,
 		uint64_t n);
+/* One more for each label whose bit is set. */
+void metric_add_bits(struct metric_block *b, unsigned metric, uint32_t labels);
 void metric_set(struct metric_block *b, unsigned metric, unsigned label,
 		int64_t v);
 void metric_observe_ns(struct metric_block *b, unsigned metric, unsigned label,

@@ -8,29 +8,27 @@
 #include "pki/spiffe_id.h"
 #include "ra/ra_int.h"
 
-static const struct ra_method ra_methods[] = {
-	{"client_cert", ra_client_cert},
-	{"jwt", ra_jwt},
-	{"join_token", ra_join_token},
+const char *const ra_kind_names[RA_KIND_CNT + 1] = {
+	[RA_NONE] = "none",
+	[RA_CLIENT_CERT] = "client_cert",
+	[RA_JWT] = "jwt",
+	[RA_JOIN_TOKEN] = "join_token",
 };
 
-const char *
-ra_kind_name(enum ra_kind k)
-{
-	static const char *const names[] = {"none", "client_cert", "jwt",
-					    "join_token"};
+static ra_authenticator *const ra_authenticators[RA_KIND_CNT] = {
+	[RA_CLIENT_CERT] = ra_client_cert,
+	[RA_JWT] = ra_jwt,
+	[RA_JOIN_TOKEN] = ra_join_token,
+};
 
-	return (unsigned)k < COUNT_OF(names) ? names[k] : "unknown";
-}
-
-static const struct ra_method *
-ra_find_method(const char *name)
+enum ra_kind
+ra_find_kind(const char *name)
 {
-	for (size_t i = 0; i < COUNT_OF(ra_methods); i++) {
-		if (strcmp(ra_methods[i].name, name) == 0)
-			return &ra_methods[i];
+	for (unsigned k = RA_NONE + 1; k < RA_KIND_CNT; k++) {
+		if (strcmp(ra_kind_names[k], name) == 0)
+			return (enum ra_kind)k;
 	}
-	return NULL;
+	return RA_NONE;
 }
 
 enum err
@@ -42,13 +40,13 @@ ra_new(const struct ra_opts *opts, struct why *why, struct ra **out)
 	*out = NULL;
 	ra->trust_domain = opts->trust_domain;
 	for (const char *const *n = opts->order; *n != NULL; n++) {
-		const struct ra_method *m = ra_find_method(*n);
+		enum ra_kind k = ra_find_kind(*n);
 
-		if (m == NULL || ra->method_cnt == COUNT_OF(ra->methods)) {
+		if (k == RA_NONE || ra->kind_cnt == COUNT_OF(ra->kinds)) {
 			why_set(why, ret, "unknown authenticator %s", *n);
 			goto out;
 		}
-		ra->methods[ra->method_cnt++] = m;
+		ra->kinds[ra->kind_cnt++] = k;
 	}
 	if (opts->issuer_cnt > RA_ISSUERS_MAX) {
 		why_set(why, ret, "at most %d token issuers", RA_ISSUERS_MAX);
@@ -157,7 +155,8 @@ ra_authenticate(struct ra *ra, const struct ra_input *in, struct why *why,
 	struct why all = {0};
 
 	out->want_jwks = -1;
-	for (size_t i = 0; i < ra->method_cnt; i++) {
+	for (size_t i = 0; i < ra->kind_cnt; i++) {
+		const enum ra_kind kind = ra->kinds[i];
 		struct why one = {0};
 		enum err ret;
 
@@ -165,11 +164,11 @@ ra_authenticate(struct ra *ra, const struct ra_input *in, struct why *why,
 		out->identity_len = 0;
 		out->identity[0] = out->caller[0] = '\0';
 		out->has_token_hash = false;
-		ret = ra->methods[i]->authenticate(ra, in, &one, out);
+		ret = ra_authenticators[kind](ra, in, &one, out);
 		if (ret == ERR_OK)
 			return ERR_OK;
 		if (ret != ERR_NOT_FOUND)
-			ra_note_failure(&all, ra->methods[i]->name, &one, ret);
+			ra_note_failure(&all, ra_kind_names[kind], &one, ret);
 	}
 	out->kind = RA_NONE;
 	if (all.text[0] == '\0')

@@ -6,7 +6,7 @@
  * join_token.c. No network, no clock: key sets are handed in, and an unknown
  * key id is reported so that the owner may fetch the set again.
  *
- * To add one: a row in the table of ra.c and a file with its function. */
+ * To add one: doc/architecture.md, "How to". */
 #ifndef RA_RA_H
 #define RA_RA_H
 
@@ -24,14 +24,18 @@ enum {
 	RA_TOKEN_CACHE_MAX = 4096 /* verified tokens remembered */
 };
 
-/* The numbers stand in the record. */
+/* The labels of a metric; messages and the record have enum msg_auth. */
 enum ra_kind {
 	RA_NONE = 0,
-	RA_CLIENT_CERT = 1,
-	RA_JWT = 2,
-	RA_JOIN_TOKEN = 3
+	RA_CLIENT_CERT,
+	RA_JWT,
+	RA_JOIN_TOKEN,
+	RA_KIND_CNT
 };
-const char *ra_kind_name(enum ra_kind k);
+/* By number, NULL-ended: "none", "client_cert", ... */
+extern const char *const ra_kind_names[RA_KIND_CNT + 1];
+/* RA_NONE where no authenticator has the name. */
+enum ra_kind ra_find_kind(const char *name);
 
 /* An issuer of tokens. Strings are borrowed while the ra lives. */
 struct ra_jwt_issuer {

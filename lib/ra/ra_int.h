@@ -13,26 +13,18 @@ struct ra_issuer {
 
 struct ra {
 	struct slice trust_domain;
-	const struct ra_method *methods[8];
-	size_t method_cnt;
+	enum ra_kind kinds[8]; /* in their order */
+	size_t kind_cnt;
 	struct ra_issuer *issuers;
 	size_t issuer_cnt;
 	struct ra_tokens *tokens;
 };
 
-/* ERR_NOT_FOUND: nothing for this authenticator in the request. */
-struct ra_method {
-	const char *name;
-	enum err (*authenticate)(struct ra *ra, const struct ra_input *in,
-				 struct why *why, struct ra_result *out);
-};
-
-enum err ra_client_cert(struct ra *ra, const struct ra_input *in,
-			struct why *why, struct ra_result *out);
-enum err ra_jwt(struct ra *ra, const struct ra_input *in, struct why *why,
-		struct ra_result *out);
-enum err ra_join_token(struct ra *ra, const struct ra_input *in,
-		       struct why *why, struct ra_result *out);
+/* ERR_NOT_FOUND: nothing for this authenticator in the request. On success out
+ * has kind, identity and caller. */
+typedef enum err ra_authenticator(struct ra *ra, const struct ra_input *in,
+				  struct why *why, struct ra_result *out);
+ra_authenticator ra_client_cert, ra_jwt, ra_join_token;
 
 /* The token of an "authorization: Bearer" header, empty when there is none. */
 struct slice ra_bearer(const struct ra_input *in);

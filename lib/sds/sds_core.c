@@ -416,10 +416,16 @@ sds_stream_take_answer(struct sds_stream *st, const struct sds_request *r)
 /* ---- streams ------------------------------------------------------------- */
 
 bool
-sds_stream_admit(struct sds_stream *st, const struct sds_request *r)
+sds_stream_admit(struct sds_stream *st, struct slice message,
+		 struct sds_request *r)
 {
 	struct why why;
 
+	if (sds_request_parse(message, st->delta, &why, r) != ERR_OK) {
+		sds_call_refuse(st->server, st->call, GRPC_INVALID_ARGUMENT,
+				why.text);
+		return false;
+	}
 	/* pilot-agent's own; Istio's agent passes it over too. */
 	if (slice_has_suffix(r->type_url, "/istio.v1.HealthInformation"))
 		return false;

@@ -48,18 +48,12 @@ sds_delta_on_message(void *app UNUSED, struct grpc_call *call,
 {
 	struct sds_stream *st = grpc_call_get_app(call);
 	struct sds_request r;
-	struct why why;
 	bool first;
 
 	if (st == NULL)
 		return;
-	if (sds_request_parse(message, true, &why, &r) != ERR_OK) {
-		sds_call_refuse(st->server, call, GRPC_INVALID_ARGUMENT,
-				why.text);
-		return;
-	}
 	first = st->node_id == NULL;
-	if (!sds_stream_admit(st, &r))
+	if (!sds_stream_admit(st, message, &r))
 		return;
 	if (!first && r.nonce.len > 0 && !sds_stream_take_answer(st, &r))
 		st->server->counts.stale++;

@@ -113,16 +113,11 @@ sds_fetch_on_message(void *app UNUSED, struct grpc_call *call,
 	struct slice cursor = message;
 	struct slice name;
 	struct fetch f = {.cnt = 0};
-	struct why why;
 
 	if (st == NULL)
 		return;
 	s = st->server;
-	if (sds_request_parse(message, false, &why, &r) != ERR_OK) {
-		sds_call_refuse(s, call, GRPC_INVALID_ARGUMENT, why.text);
-		return;
-	}
-	if (!sds_stream_admit(st, &r))
+	if (!sds_stream_admit(st, message, &r))
 		return;
 	while (sds_request_next(&r, false, &cursor, &name))
 		fetch_one(s, name, &f);

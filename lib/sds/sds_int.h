@@ -92,9 +92,11 @@ void sds_stream_open(struct serve_conn *conn, struct grpc_call *call,
 void sds_stream_end(void *app, struct grpc_call *call);
 void sds_stream_half_close(void *app, struct grpc_call *call);
 void sds_stream_drain(void *app, struct grpc_call *call);
-/* Node and type are as they must be; else the call is finished, or the request
- * is one to be passed over: false. A stream keeps the node. */
-bool sds_stream_admit(struct sds_stream *st, const struct sds_request *r);
+/* Reads a request whose node and type are as they must be; else the call is
+ * finished, or the request is one to be passed over: false. A stream keeps the
+ * node. */
+bool sds_stream_admit(struct sds_stream *st, struct slice message,
+		      struct sds_request *r);
 struct sds_sub *sds_sub_find(const struct sds_stream *st, struct slice name);
 /* A new name: watched and sent, or remembered. ERR_LIMIT: too many. */
 enum err sds_sub_add(struct sds_stream *st, struct slice name);

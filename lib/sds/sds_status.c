@@ -9,17 +9,6 @@ enum {
 };
 
 static void
-pair_time(struct jsonw *w, const char *key, struct wall t)
-{
-	char text[WALL_TEXT_MAX];
-
-	if (t.ms == 0)
-		return;
-	wall_format(t, text);
-	jsonw_pair_str(w, key, slice_of_str(text));
-}
-
-static void
 write_cert(struct jsonw *w, struct slice der)
 {
 	struct buf pem;
@@ -44,7 +33,7 @@ write_secret(struct jsonw *w, const struct sds_secret *s)
 	jsonw_pair_str(w, "version", slice_of_str(sds_secret_get_version(s)));
 	if (sds_secret_get_spiffe_id(s).len > 0)
 		jsonw_pair_str(w, "identity", sds_secret_get_spiffe_id(s));
-	pair_time(w, "not_after", sds_secret_get_not_after(s));
+	jsonw_pair_time(w, "not_after", sds_secret_get_not_after(s));
 	jsonw_key(w, "certificates");
 	jsonw_array_open(w);
 	for (size_t i = 0; i < sds_secret_get_cert_count(s); i++)
@@ -72,8 +61,8 @@ write_sub(struct jsonw *w, const struct sds_sub *sub)
 		jsonw_pair_str(w, "version_sent", slice_of_str(sub->sent));
 	if (sub->acked[0] != '\0')
 		jsonw_pair_str(w, "version_acked", slice_of_str(sub->acked));
-	pair_time(w, "sent_at", sub->sent_at);
-	pair_time(w, "answered_at", sub->answered_at);
+	jsonw_pair_time(w, "sent_at", sub->sent_at);
+	jsonw_pair_time(w, "answered_at", sub->answered_at);
 	if (sub->nack != NULL)
 		jsonw_pair_str(w, "nack", slice_of_str(sub->nack));
 	jsonw_object_close(w);
@@ -93,7 +82,7 @@ write_stream(struct jsonw *w, const struct sds_stream *st)
 	jsonw_pair_str(w, "method",
 		       st->delta ? SLICE_LIT("DeltaSecrets")
 				 : SLICE_LIT("StreamSecrets"));
-	pair_time(w, "since", st->since);
+	jsonw_pair_time(w, "since", st->since);
 	jsonw_key(w, "names");
 	jsonw_array_open(w);
 	for (const struct sds_sub *sub = st->subs; sub != NULL; sub = sub->next)

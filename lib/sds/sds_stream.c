@@ -84,20 +84,14 @@ sds_stream_on_message(void *app UNUSED, struct grpc_call *call,
 {
 	struct sds_stream *st = grpc_call_get_app(call);
 	struct sds_request r;
-	struct why why;
 	enum err e;
 	bool first;
 	bool answers;
 
 	if (st == NULL)
 		return;
-	if (sds_request_parse(message, false, &why, &r) != ERR_OK) {
-		sds_call_refuse(st->server, call, GRPC_INVALID_ARGUMENT,
-				why.text);
-		return;
-	}
 	first = st->node_id == NULL;
-	if (!sds_stream_admit(st, &r))
+	if (!sds_stream_admit(st, message, &r))
 		return;
 	/* A nonce in a stream's first request is from another stream. */
 	if (!first && r.nonce.len > 0) {

@@ -59,6 +59,8 @@ store_stmt_get(struct store *s, enum store_stmt id)
 void
 store_stmt_reset(sqlite3_stmt *st)
 {
+	if (st == NULL)
+		return;
 	(void)sqlite3_reset(st);
 	(void)sqlite3_clear_bindings(st);
 }

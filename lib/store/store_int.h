@@ -45,6 +45,7 @@ void store_wal_unregister(struct store *s);
 sqlite3_stmt *store_stmt_get(struct store *s, enum store_stmt id);
 /* Runs a statement that has no rows, resets it and forgets its values. */
 enum err store_stmt_run(struct store *s, sqlite3_stmt *st);
+/* NULL is fine. */
 void store_stmt_reset(sqlite3_stmt *st);
 /* Our error for the connection's last one. */
 enum err store_err(const struct store *s, int rc);

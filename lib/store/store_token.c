@@ -17,21 +17,30 @@ store_set(struct store *s, const char *name, struct slice value)
 	return store_stmt_run(s, st);
 }
 
-enum err
-store_get(struct store *s, const char *name, struct buf *out)
+/* Steps to the one row of a statement whose values are bound; st may be NULL.
+ * ERR_NOT_FOUND: there is none. The caller resets it. */
+static enum err
+store_step_row(const struct store *s, sqlite3_stmt *st)
 {
-	sqlite3_stmt *st = store_stmt_get(s, STMT_GET);
-	enum err ret = ERR_NOT_FOUND;
 	int rc;
 
 	if (st == NULL)
 		return store_err(s, sqlite3_errcode(s->db));
-	store_bind_text(st, 1, slice_of_str(name));
-	rc = sqlite3_step(st);
-	if (rc == SQLITE_ROW)
+	if ((rc = sqlite3_step(st)) == SQLITE_ROW)
+		return ERR_OK;
+	return rc == SQLITE_DONE ? ERR_NOT_FOUND : store_err(s, rc);
+}
+
+enum err
+store_get(struct store *s, const char *name, struct buf *out)
+{
+	sqlite3_stmt *st = store_stmt_get(s, STMT_GET);
+	enum err ret;
+
+	if (st != NULL)
+		store_bind_text(st, 1, slice_of_str(name));
+	if ((ret = store_step_row(s, st)) == ERR_OK)
 		ret = buf_put(out, store_column(st, 0));
-	else if (rc != SQLITE_DONE)
-		ret = store_err(s, rc);
 	store_stmt_reset(st);
 	return ret;
 }
@@ -80,17 +89,12 @@ store_token_get_identity(struct store *s, const uint8_t hash[32],
 			 struct buf *out)
 {
 	sqlite3_stmt *st = store_stmt_get(s, STMT_TOKEN_FIND);
-	enum err ret = ERR_NOT_FOUND;
-	int rc;
+	enum err ret;
 
-	if (st == NULL)
-		return store_err(s, sqlite3_errcode(s->db));
-	store_bind_blob(st, 1, slice_of(hash, 32));
-	rc = sqlite3_step(st);
-	if (rc == SQLITE_ROW)
+	if (st != NULL)
+		store_bind_blob(st, 1, slice_of(hash, 32));
+	if ((ret = store_step_row(s, st)) == ERR_OK)
 		ret = buf_put(out, store_column(st, 0));
-	else if (rc != SQLITE_DONE)
-		ret = store_err(s, rc);
 	store_stmt_reset(st);
 	return ret;
 }
@@ -102,22 +106,16 @@ store_token_use(struct store *s, const uint8_t hash[32],
 {
 	struct slice key = slice_of(key_hash, STORE_KEY_HASH_LEN);
 	sqlite3_stmt *st = store_stmt_get(s, STMT_TOKEN_FIND);
-	enum err ret = ERR_NOT_FOUND;
 	bool is_repeat = false;
-	int rc;
+	enum err ret;
 
 	must(s->in_tx);
-	if (st == NULL)
-		return store_err(s, sqlite3_errcode(s->db));
-	store_bind_blob(st, 1, slice_of(hash, 32));
-	rc = sqlite3_step(st);
-	if (rc == SQLITE_ROW) {
+	if (st != NULL)
+		store_bind_blob(st, 1, slice_of(hash, 32));
+	if ((ret = store_step_row(s, st)) == ERR_OK)
 		ret = store_token_judge(st, key, now, repeat_ms, &is_repeat);
-		if (ret == ERR_OK)
-			ret = buf_put(identity_out, store_column(st, 0));
-	} else if (rc != SQLITE_DONE) {
-		ret = store_err(s, rc);
-	}
+	if (ret == ERR_OK)
+		ret = buf_put(identity_out, store_column(st, 0));
 	store_stmt_reset(st);
 	if (ret != ERR_OK || is_repeat)
 		return ret;
