@@ -45,7 +45,7 @@ _meshcert()
 		words="--output --server-name --help"
 		;;
 	verify)
-		words="--root --chain --host --identity --purpose --at --lenient --help"
+		words="--root --chain --host --identity --purpose --at --warn --lenient --help"
 		;;
 	status)
 		words="--socket --data-dir --agent --output --help"
