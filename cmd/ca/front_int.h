@@ -3,9 +3,11 @@
  *   front.c          connections, links, life of the process
  *   front_conns.c    which connections are kept when there is no room
  *   front_issue.c    one request: caller, CSR, authority, answer
+ *   front_pending.c  the requests that are at the authority
  *   front_turns.c    whose request is worked on next
  *   front_serving.c  the chain that is answered with; our own certificate
- *   front_jwks.c     key sets of token issuers; requests that wait for one */
+ *   front_jwks.c     key sets of token issuers; requests that wait for one
+ *   front_health.c   gRPC health */
 #ifndef CA_FRONT_INT_H
 #define CA_FRONT_INT_H
 
@@ -182,14 +184,27 @@ void front_take_result(struct front *f, uint64_t id,
 /* Entries of an IstioCertificateResponse, appended to out. */
 void reply_put_cert(struct buf *out, struct slice der);
 void reply_put_text(struct buf *out, struct slice text);
-/* The authority is gone: whoever waits is told to come again. */
-void front_fail_pending(struct front *f);
 /* Authenticates again what waited for a key set. */
 void issue_unpark(struct issue *is);
 /* Refuses what waited for a key set too long. */
 void issue_give_up(struct issue *is);
+
+/* front_pending.c */
+/* The id for the authority. */
+uint64_t pending_add(struct front *f, struct issue *is);
+/* Nothing happens where it is not there. */
+void pending_remove(struct front *f, struct issue *is);
+/* NULL: it has gone. */
+struct issue *pending_find(struct front *f, uint64_t id);
 /* Looks after those that wait, each second, while there are any. */
 void front_start_sweep(struct front *f);
+/* The authority is gone: whoever waits is told to come again. */
+void front_fail_pending(struct front *f);
+
+/* front_health.c: its methods */
+void health_on_open(void *app, struct grpc_call *call);
+void health_on_check(void *app, struct grpc_call *call, struct slice message);
+void health_on_watch(void *app, struct grpc_call *call, struct slice message);
 
 /* front_serving.c */
 MUST_USE enum err front_take_chain(struct front *f, const struct msg_chain *m);

@@ -18,12 +18,10 @@
 #include "grpc/pbscan.h"
 #include "pki/csr.h"
 #include "pki/key_policy.h"
-#include "proto/health.pb-c.h"
 #include "proto/istio_ca.pb-c.h"
 
 enum {
 	ISSUE_MEM_MAX = 256 * 1024,
-	SWEEP_MS = 1000,
 	RETRY_MS = 1000, /* when nothing better is known */
 	METADATA_DEPTH_MAX = 16,
 	METADATA_FIELDS_MAX = 256
@@ -31,63 +29,6 @@ enum {
 
 #define TEXT_UNAUTHENTICATED "request authenticate failure"
 #define TEXT_IMPERSONATION "request impersonation authentication failure"
-
-/* ---- the table of requests at the authority ---------------------------- */
-
-static void
-pending_grow(struct front *f)
-{
-	uint32_t cap = f->pending_cap == 0 ? 64 : f->pending_cap * 2;
-
-	f->pending = mem_grow_array(f->pending, f->pending_cap, cap,
-				    sizeof(*f->pending));
-	for (uint32_t i = f->pending_cap; i < cap; i++)
-		f->pending[i].next_free = i + 1 < cap ? i + 1 : UINT32_MAX;
-	f->pending_free = f->pending_cap;
-	f->pending_cap = cap;
-}
-
-static uint64_t
-pending_add(struct front *f, struct issue *is)
-{
-	struct pending *p;
-
-	if (f->pending_free == UINT32_MAX)
-		pending_grow(f);
-	is->slot = f->pending_free;
-	p = &f->pending[is->slot];
-	f->pending_free = p->next_free;
-	p->issue = is;
-	f->pending_cnt++;
-	return (uint64_t)p->generation << 32 | is->slot;
-}
-
-static void
-pending_remove(struct front *f, struct issue *is)
-{
-	struct pending *p;
-
-	if (is->slot == UINT32_MAX)
-		return;
-	p = &f->pending[is->slot];
-	p->issue = NULL;
-	p->generation = (p->generation + 1) & INT32_MAX;
-	p->next_free = f->pending_free;
-	f->pending_free = is->slot;
-	is->slot = UINT32_MAX;
-	f->pending_cnt--;
-}
-
-static struct issue *
-pending_find(struct front *f, uint64_t id)
-{
-	uint32_t slot = (uint32_t)id;
-
-	if (slot >= f->pending_cap ||
-	    f->pending[slot].generation != (uint32_t)(id >> 32))
-		return NULL;
-	return f->pending[slot].issue;
-}
 
 /* ---- ending ------------------------------------------------------------ */
 
@@ -195,35 +136,6 @@ issue_refuse_early(struct issue *is, enum err e, const struct why *why)
 }
 
 /* ---- to the authority -------------------------------------------------- */
-
-static void front_sweep(void *arg);
-
-void
-front_start_sweep(struct front *f)
-{
-	if (f->sweep == NULL && (f->pending_cnt > 0 || f->parked != NULL))
-		must(ev_timer_start(f->loop, SWEEP_MS, front_sweep, f,
-				    &f->sweep) == ERR_OK);
-}
-
-/* Callers without a deadline get ours: an authority that hangs holds nobody
- * for ever. */
-static void
-front_sweep(void *arg)
-{
-	struct front *f = arg;
-	struct mono now = mono_now();
-
-	for (uint32_t i = 0; i < f->pending_cap; i++) {
-		struct issue *is = f->pending[i].issue;
-
-		if (is != NULL && mono_is_before(is->deadline, now))
-			issue_refuse(is, ERR_TIMEOUT,
-				     "the authority did not answer in time");
-	}
-	front_jwks_expire(f, now);
-	front_start_sweep(f);
-}
 
 /* What stands in no row here is no proof to the authority. */
 static const enum msg_auth issue_auths[RA_KIND_CNT] = {
@@ -702,77 +614,7 @@ front_take_result(struct front *f, uint64_t id, const struct msg_result *m)
 	issue_refuse(is, m->e, text);
 }
 
-void
-front_fail_pending(struct front *f)
-{
-	for (uint32_t i = 0; i < f->pending_cap; i++) {
-		if (f->pending[i].issue != NULL)
-			issue_refuse(f->pending[i].issue, ERR_UNAVAILABLE,
-				     "the authority was restarted, try again");
-	}
-}
-
-/* ---- health ------------------------------------------------------------ */
-
-static void
-health_send(struct grpc_call *call)
-{
-	/* HealthCheckResponse { status = SERVING }: whoever answers, serves. */
-	static const uint8_t serving[] = {0x08, 0x01};
-
-	(void)grpc_call_send(call, SLICE_ARRAY(serving));
-}
-
-static bool
-health_is_known(struct slice message)
-{
-	Grpc__Health__V1__HealthCheckRequest *rq;
-	struct pbmem mem;
-	bool known;
-
-	pbmem_init(&mem, 4096);
-	rq = grpc__health__v1__health_check_request__unpack(
-		pbmem_get(&mem), message.len, message.p);
-	known = rq != NULL &&
-		(rq->service[0] == '\0' ||
-		 strcmp(rq->service, "istio.v1.auth.IstioCertificateService") ==
-			 0);
-	pbmem_fini(&mem);
-	return known;
-}
-
-static void
-health_on_open(void *app, struct grpc_call *call)
-{
-	const struct connection *conn = serve_conn_get_state(app);
-
-	grpc_call_limit(call, (uint64_t)conn->front->conf.limit_request_ms);
-}
-
-static void
-health_on_check(void *app, struct grpc_call *call, struct slice message)
-{
-	(void)app;
-	if (!health_is_known(message)) {
-		grpc_call_finish(call, GRPC_NOT_FOUND, "unknown service");
-		return;
-	}
-	health_send(call);
-	grpc_call_finish(call, GRPC_OK, "");
-}
-
-/* The stream stays open: the state of a front that answers never changes. */
-static void
-health_on_watch(void *app, struct grpc_call *call, struct slice message)
-{
-	static const uint8_t unknown[] = {0x08, 0x03}; /* SERVICE_UNKNOWN */
-
-	(void)app;
-	if (health_is_known(message))
-		health_send(call);
-	else
-		(void)grpc_call_send(call, SLICE_ARRAY(unknown));
-}
+/* ---- the methods ------------------------------------------------------- */
 
 static const struct grpc_method front_methods[FRONT_METHODS_MAX] = {
 	{.path = "/istio.v1.auth.IstioCertificateService/CreateCertificate",
