@@ -70,7 +70,7 @@ ALL_CFLAGS = -std=c17 -D_GNU_SOURCE $(OPT) $(CFLAGS) $(WARN) $(HARDEN) \
 	$(if $(SAN)$(COVERAGE),-DOS_NO_SANDBOX) $(if $(FAIL),-DFAILPOINTS) \
 	-isystem $(GEN) -isystem $(AWSLC)/include $(CROSS_CFLAGS) -MMD -MP
 # AWS-LC's symbols never leave our binaries: a PKCS#11 module or libpq may
-# bring OpenSSL into the same process. tests/unit/symbols.sh looks with nm -D.
+# bring OpenSSL into the same process. tests/flow/test_build.py looks with nm -D.
 LINK_FLAGS = $(CROSS_LINK) $(SANFLAGS) $(if $(COVERAGE),-fprofile-instr-generate) -pie -Wl,--gc-sections -Wl,-z,relro,-z,now \
 	-Wl,-z,noexecstack -Wl,--as-needed \
 	-Wl,--exclude-libs,libcrypto.a:libssl.a

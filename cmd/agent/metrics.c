@@ -79,5 +79,5 @@ const struct metric agent_metrics[] = {
 			  NULL, NULL,
 			  "Times that the clock of this host was set by a "
 			  "second or more, or the host slept."},
-	{NULL, METRIC_COUNTER, NULL, NULL, NULL},
+	[AM_CNT] = {NULL, METRIC_COUNTER, NULL, NULL, NULL},
 };

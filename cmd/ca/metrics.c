@@ -90,5 +90,5 @@ const struct metric ca_metrics[] = {
 			      METRIC_COUNTER, "rule", chain_rule_names,
 			      "Chains taken although they break a rule "
 			      "(chain.warn)."},
-	{NULL, METRIC_COUNTER, NULL, NULL, NULL},
+	[M_CNT] = {NULL, METRIC_COUNTER, NULL, NULL, NULL},
 };
