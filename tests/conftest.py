@@ -3,6 +3,7 @@
 import os
 import pathlib
 import shutil
+import subprocess
 import sys
 import tempfile
 
@@ -35,6 +36,16 @@ def folder():
     path.chmod(0o755)
     yield path
     shutil.rmtree(path, ignore_errors=True)
+
+
+@pytest.fixture
+def run(build):
+    """Runs meshcert with these words to its end."""
+    def call(*words):
+        return subprocess.run([build / "meshcert", *map(str, words)],
+                              capture_output=True, text=True, timeout=60,
+                              check=False)
+    return call
 
 
 @pytest.fixture

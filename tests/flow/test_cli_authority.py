@@ -4,22 +4,12 @@ import json
 import os
 import re
 import stat
-import subprocess
 
 import pytest
 from cryptography.hazmat.primitives import serialization
 from support import pki
 
 ME = "spiffe://cluster.local/ns/shop/sa/web"
-
-
-@pytest.fixture
-def run(build):
-    def call(*words):
-        return subprocess.run([build / "meshcert", *map(str, words)],
-                              capture_output=True, text=True, timeout=60,
-                              check=False)
-    return call
 
 
 @pytest.fixture

@@ -16,15 +16,6 @@ ME = "spiffe://cluster.local/ns/shop/sa/web"
 
 
 @pytest.fixture
-def run(build):
-    def call(*words):
-        return subprocess.run([build / "meshcert", *map(str, words)],
-                              capture_output=True, text=True, timeout=60,
-                              check=False)
-    return call
-
-
-@pytest.fixture
 def made(folder):
     """root.pem, web.pem (leaf and intermediate), web.key in a folder."""
     root = pki.TestCA("test root")

@@ -124,15 +124,41 @@ class _Requests:
         self._queue.put(item)
 
 
-class SecretStream:
+class _Stream:
+    """What both kinds of SDS stream have: requests out, answers in."""
+
+    def __init__(self, channel, method, kind, timeout):
+        self._requests = _Requests()
+        call = _call(channel.stream_stream, SDS + method,
+                     f"xds.{kind}Request", f"xds.{kind}Response")
+        self._answers = call(self._requests, timeout=timeout)
+        self.last = None
+
+    def _put(self, request, nonce, error):
+        if nonce is not None:
+            request.response_nonce = nonce
+        if error is not None:
+            request.error_detail.code = 13
+            request.error_detail.message = error
+        self._requests.put(request)
+
+    def close(self):
+        self._requests.put(None)
+        self._answers.cancel()
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_):
+        self.close()
+
+
+class SecretStream(_Stream):
     """StreamSecrets by hand: each request is what the test says."""
 
     def __init__(self, channel, names, node="node-1", timeout=30, ask=True):
-        self._requests = _Requests()
-        call = _call(channel.stream_stream, SDS + "StreamSecrets",
-                     "xds.DiscoveryRequest", "xds.DiscoveryResponse")
-        self._answers = call(self._requests, timeout=timeout)
-        self.names, self.node, self.last = list(names), node, None
+        super().__init__(channel, "StreamSecrets", "Discovery", timeout)
+        self.names, self.node = list(names), node
         if ask:
             self.send()
 
@@ -149,12 +175,7 @@ class SecretStream:
             request.response_nonce = self.last.nonce
         if version is not None:
             request.version_info = version
-        if nonce is not None:
-            request.response_nonce = nonce
-        if error is not None:
-            request.error_detail.code = 13
-            request.error_detail.message = error
-        self._requests.put(request)
+        self._put(request, nonce, error)
 
     def receive(self, ack=True):
         """The next answer's secrets, by name."""
@@ -168,28 +189,14 @@ class SecretStream:
             secrets[secret.name] = secret
         return secrets
 
-    def close(self):
-        self._requests.put(None)
-        self._answers.cancel()
 
-    def __enter__(self):
-        return self
-
-    def __exit__(self, *_):
-        self.close()
-
-
-class DeltaStream:
+class DeltaStream(_Stream):
     """DeltaSecrets by hand."""
 
     def __init__(self, channel, names=(), node="node-1", versions=None,
                  timeout=30):
-        self._requests = _Requests()
-        call = _call(channel.stream_stream, SDS + "DeltaSecrets",
-                     "xds.DeltaDiscoveryRequest",
-                     "xds.DeltaDiscoveryResponse")
-        self._answers = call(self._requests, timeout=timeout)
-        self.node, self.last = node, None
+        super().__init__(channel, "DeltaSecrets", "DeltaDiscovery", timeout)
+        self.node = node
         self.send(subscribe=names, versions=versions)
 
     def send(self, subscribe=(), unsubscribe=(), nonce=None, error=None,
@@ -202,12 +209,7 @@ class DeltaStream:
         for name, version in (versions or {}).items():
             entry = request.initial_resource_versions.add()
             entry.key, entry.value = name, version
-        if nonce is not None:
-            request.response_nonce = nonce
-        if error is not None:
-            request.error_detail.code = 13
-            request.error_detail.message = error
-        self._requests.put(request)
+        self._put(request, nonce, error)
 
     def receive(self, ack=True):
         """({name: (version, secret)}, [removed names])."""
@@ -217,16 +219,6 @@ class DeltaStream:
         return {r.name: (r.version, message("xds.Secret").FromString(
             r.resource.value)) for r in self.last.resources}, \
             list(self.last.removed_resources)
-
-    def close(self):
-        self._requests.put(None)
-        self._answers.cancel()
-
-    def __enter__(self):
-        return self
-
-    def __exit__(self, *_):
-        self.close()
 
 
 def fetch_secrets(channel, names, node="node-1", timeout=10):
