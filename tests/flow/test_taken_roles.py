@@ -140,18 +140,18 @@ def spki(key):
         serialization.PublicFormat.SubjectPublicKeyInfo)
 
 
-def issue(profile=WORKLOAD, auth=JWT, ttl=3600, deadline=0, identity=URI,
-          wanted="", caller="jwt", peer="127.0.0.1:1", request_id="0" * 32,
-          token=b"", key=b""):
-    return struct.pack(">IIqQ", profile, auth, ttl, deadline) + b"".join(
+def issue(profile=WORKLOAD, auth=JWT, ttl=3600, deadline=0, ends=0,
+          identity=URI, wanted="", caller="jwt", peer="127.0.0.1:1",
+          request_id="0" * 32, token=b"", key=b""):
+    return struct.pack(">IIqQQ", profile, auth, ttl, deadline, ends) + b"".join(
         counted(part) for part in (identity, wanted, caller, peer, request_id,
                                    token, key))
 
 
 def read_result(payload):
     """(error, text, certificate or None)."""
-    error, _ = struct.unpack(">II", payload[:8])
-    rest, parts = payload[8:], []
+    error, _, _ = struct.unpack(">III", payload[:12])
+    rest, parts = payload[12:], []
     while rest:
         (size,) = struct.unpack(">I", rest[:4])
         parts.append(rest[4:4 + size])
@@ -429,9 +429,8 @@ def test_a_taken_fetch_makes_tokens_of_its_own_issuer_only(world):
         table.add(f"a set for {name}", "not used")
     assert one.code_of(first.token("shop", "cart")) is None
     one.check_unharmed()
-    for kind, link in zip((RESULT, SIGNED), links):
-        link.send(kind, 1, struct.pack(">II", 0, 0) + counted("") +
-                  counted(b""))
+    for kind, head, link in zip((RESULT, SIGNED), (12, 8), links):
+        link.send(kind, 1, bytes(head) + counted("") + counted(b""))
         assert link.is_cut()
         table.add(f"a message of type {kind}", "cut off")
     table.show()
