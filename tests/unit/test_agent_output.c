@@ -134,7 +134,7 @@ what_failed_leaves_nothing_behind(void **state UNUSED)
 	assert_int_equal(mkdir(in_the_way, 0700), 0);
 	assert_int_equal(mkdir(below, 0700), 0);
 	for (int i = 2; i < 10; i++) {
-		char serial[8];
+		char serial[12];
 
 		(void)snprintf(serial, sizeof(serial), "%d", i);
 		assert_int_not_equal(write_set(serial, "second", &why), ERR_OK);
