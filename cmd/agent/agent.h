@@ -2,10 +2,14 @@
  * other.
  *
  * struct agent owns everything; each part is a file with an object of its own:
- *   upstream.c  one request to the CA          renew.c   when, and what becomes
- * of it files.c     certificates from files        output.c  the pair as files
- *   socket.c    who may connect, and to what   status.c  HTTP: health, metrics
+ *   upstream.c  one request to the CA; answer.c: is the answer good?
+ *   renew.c     when to ask, and what becomes of it; plan.c: the arithmetic
+ *   files.c     certificates from files
+ *   output.c    certificates as files
+ *   socket.c    who may connect, and to what; probe.c: is somebody there?
+ *   status.c    HTTP: health, metrics, /status
  *   confine.c   which folders the sandbox leaves it
+ *   conf.c      the file, and env.c the environment of Istio's agent
  * They meet in the table of secrets: renew.c and files.c put snapshots there;
  * SDS, Workload API and output.c watch names. */
 #ifndef AGENT_AGENT_H

@@ -31,7 +31,7 @@ struct h2_limits {
 	size_t out_max;            /* the same for all streams together; 0: 16
 				      times stream_out_max */
 	uint32_t window;           /* bytes a stream may receive unread */
-	uint32_t header_table;     /* SETTINGS_HEADER_TABLE_SIZE (costs.md) */
+	uint32_t header_table;     /* SETTINGS_HEADER_TABLE_SIZE */
 	uint32_t cheap_frames_max; /* resets, pings, settings, tiny frames and
 				     the like that a peer may send per 10 s
 				     beyond two per request */

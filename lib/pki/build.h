@@ -19,7 +19,7 @@ enum {
 
 enum build_profile {
 	BUILD_NONE = 0,
-	BUILD_WORKLOAD, /* istio.md 1.7: KU digitalSignature (keyEncipherment
+	BUILD_WORKLOAD, /* as Istio's CA: KU digitalSignature (keyEncipherment
 			   for RSA), EKU server and client, CA false, one
 			   critical URI SAN, SKI, AKI, empty subject */
 	BUILD_SERVING,  /* the authority's own: DNS names, EKU server auth,

@@ -1,7 +1,7 @@
 /* chain.h - is this chain good? Trust bundles and path validation.
  *
  * The library validates one candidate path (crypto/path.h); here are the rules
- * that stand on top (reference crypto.md 6: signature algorithms, key sizes,
+ * that stand on top (chain_rules.c: signature algorithms, key sizes,
  * key identifiers, criticality, name constraints on URIs, serials), the search
  * for candidate paths with its bounds, and the SPIFFE rules. No files, no
  * clock, no network. RFC 5280 6, X509-SVID.md. */

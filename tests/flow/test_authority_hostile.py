@@ -13,7 +13,8 @@ import pytest
 from cryptography import x509
 from cryptography.hazmat.primitives import serialization
 from support import pki
-from support.taken import counted, frame
+from support.taken import (counted, frame, issue_message, read_result,
+                           read_signed)
 
 CONTROL_FD = 3
 CONFIG, GIVE, GO = 1, 2, 3
@@ -168,24 +169,11 @@ def sign_request(profile=WORKLOAD, identity=URI, spki=None, serial=None,
         counted(identity) + counted(spki or spki_of())
 
 
-def read_result(payload):
-    """(error, text, certificate or None) of a SIGNED."""
-    error, _ = struct.unpack(">II", payload[:8])
-    rest, parts = payload[8:], []
-    while rest:
-        (size,) = struct.unpack(">I", rest[:4])
-        parts.append(rest[4:4 + size])
-        rest = rest[4 + size:]
-    text, cert = parts
-    return error, text.decode(), \
-        x509.load_der_x509_certificate(cert) if cert else None
-
-
 def signed(link, payload):
     link.send(SIGN, 7, payload)
     ident, answer = link.receive(SIGNED)
     assert ident == 7
-    return read_result(answer)
+    return read_signed(answer)
 
 
 def test_what_an_honest_authority_asks_for_is_signed(signer):
@@ -271,19 +259,15 @@ def test_a_frame_that_is_too_long_ends_the_channel(signer):
 # -- a front
 
 
-def issue_request(profile=WORKLOAD, auth=JWT, ttl=3600, identity=URI,
-                  wanted="", token=b"", spki=None, caller="jwt"):
-    return struct.pack(">IIqQq", profile, auth, ttl, 0, 0) + b"".join(
-        counted(part) for part in (identity, wanted, caller, "127.0.0.1:1",
-                                   "0" * 32, token, spki or spki_of()))
+def issue_request(spki=None, **more):
+    return issue_message(spki=spki or spki_of(), **more)
 
 
 def asked(link, payload):
     link.send(ISSUE, 9, payload)
     ident, answer = link.receive(RESULT)
     assert ident == 9
-    # A RESULT is a SIGNED with the time to wait behind its generation.
-    return read_result(answer[:8] + answer[12:])
+    return read_result(answer)
 
 
 def test_what_an_honest_front_asks_for_is_issued(authority):

@@ -20,7 +20,8 @@ from cryptography.hazmat.primitives.asymmetric import rsa
 from support import pki, rpc, taken, tokens
 from support.meshcert import Authority
 from support.process import until
-from support.taken import counted
+from support.taken import counted, read_result
+from support.taken import issue_message as issue
 
 ISSUE, RESULT, CHAIN, SIGN, SIGNED, SIGN_HEAD, HEAD_SIGNED, FETCH, FETCHED = \
     range(1, 10)
@@ -140,27 +141,6 @@ def spki(key):
         serialization.PublicFormat.SubjectPublicKeyInfo)
 
 
-def issue(profile=WORKLOAD, auth=JWT, ttl=3600, deadline=0, ends=0,
-          identity=URI, wanted="", caller="jwt", peer="127.0.0.1:1",
-          request_id="0" * 32, token=b"", key=b""):
-    return struct.pack(">IIqQQ", profile, auth, ttl, deadline, ends) + b"".join(
-        counted(part) for part in (identity, wanted, caller, peer, request_id,
-                                   token, key))
-
-
-def read_result(payload):
-    """(error, text, certificate or None)."""
-    error, _, _ = struct.unpack(">III", payload[:12])
-    rest, parts = payload[12:], []
-    while rest:
-        (size,) = struct.unpack(">I", rest[:4])
-        parts.append(rest[4:4 + size])
-        rest = rest[4 + size:]
-    text, cert = parts
-    return error, text.decode(errors="replace"), \
-        x509.load_der_x509_certificate(cert) if cert else None
-
-
 def check_harmless(cert, identity, serving_names):
     """No CA, no foreign trust domain, no longer life, no other use."""
     get = cert.extensions.get_extension_for_class
@@ -218,7 +198,7 @@ def test_a_taken_front_gets_leaves_of_its_trust_domain_only(world):
         for profile, auth, name, ttl in part:
             link.send(ISSUE, 7, issue(profile, auth, ttl,
                                       identity=IDENTITIES[name],
-                                      token=bytes(32), key=key))
+                                      token=bytes(32), spki=key))
         answers = []
         for _ in part:
             ident, payload = link.await_kind(RESULT)
@@ -274,7 +254,7 @@ def test_a_taken_front_cannot_have_every_key_certified(world):
                                     (SERVING, SELF, "")):
         for name, key in keys.items():
             link.send(ISSUE, 3, issue(profile, auth, identity=identity,
-                                      key=key))
+                                      spki=key))
             error, text, cert = read_result(link.await_kind(RESULT)[1])
             table.add(f"profile {profile}, key: {name}", text[:60])
             assert error and cert is None and text
@@ -313,12 +293,12 @@ def test_descriptors_where_none_belong_go_nowhere(world):
     (authority,) = one.pids["authority"]
     fds = pathlib.Path(f"/proc/{authority}/fd")
     key = spki(pki.new_key())
-    link.send(ISSUE, 1, issue(key=key))
+    link.send(ISSUE, 1, issue(spki=key))
     link.await_kind(RESULT)
     before = len(list(fds.iterdir()))
     with open("/etc/passwd", "rb") as stray:
         for _ in range(100):
-            link.send(ISSUE, 1, issue(key=key), fds=[stray.fileno()] * 4)
+            link.send(ISSUE, 1, issue(spki=key), fds=[stray.fileno()] * 4)
             assert read_result(link.await_kind(RESULT)[1])[0] == 0
     assert len(list(fds.iterdir())) == before
     one.check_unharmed()
@@ -328,7 +308,7 @@ def test_thousands_of_requests_leave_others_their_part(world):
     """Without reading one answer."""
     one = world("front.0")
     link = one.roles["front.0"].link("link.authority.0")
-    message = taken.frame(ISSUE, 1, issue(key=spki(pki.new_key()))) * 50
+    message = taken.frame(ISSUE, 1, issue(spki=spki(pki.new_key()))) * 50
     link.sock.settimeout(1)
     sent = 0
     try:

@@ -7,6 +7,8 @@ import pathlib
 import socket
 import struct
 
+from cryptography import x509
+
 CONFIG, GIVE, GO, RELOAD, STOP, CONFINE, READY = 1, 2, 3, 4, 5, 6, 64
 FD_FLAG = 0x8000
 
@@ -18,6 +20,34 @@ def counted(raw):
 
 def frame(kind, ident=0, payload=b""):
     return struct.pack(">IHQ", 10 + len(payload), kind, ident) + payload
+
+
+def issue_message(profile=1, auth=2, ttl=3600, deadline=0, ends=0,
+                  identity="spiffe://cluster.local/ns/shop/sa/cart", wanted="",
+                  caller="jwt", peer="127.0.0.1:1", request_id="0" * 32,
+                  token=b"", spki=b""):
+    """An ISSUE (doc/ipc.md)."""
+    return struct.pack(">IIqQq", profile, auth, ttl, deadline, ends) + \
+        b"".join(counted(part) for part in (
+            identity, wanted, caller, peer, request_id, token, spki))
+
+
+def read_signed(payload):
+    """(error, text, certificate or None) of a SIGNED."""
+    error, _ = struct.unpack(">II", payload[:8])
+    rest, parts = payload[8:], []
+    while rest:
+        (size,) = struct.unpack(">I", rest[:4])
+        parts.append(rest[4:4 + size])
+        rest = rest[4 + size:]
+    text, cert = parts
+    return error, text.decode(errors="replace"), \
+        x509.load_der_x509_certificate(cert) if cert else None
+
+
+def read_result(payload):
+    """The same of a RESULT: it has the time to wait behind its generation."""
+    return read_signed(payload[:8] + payload[12:])
 
 
 class Channel:
