@@ -19,6 +19,17 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
+#ifdef __has_feature
+#if __has_feature(address_sanitizer)
+#define SECRET_FOR_LSAN
+#endif
+#elif defined(__SANITIZE_ADDRESS__)
+#define SECRET_FOR_LSAN
+#endif
+#ifdef SECRET_FOR_LSAN
+#include <sanitizer/lsan_interface.h>
+#endif
+
 #include "base/mem.h"
 
 enum {
@@ -110,13 +121,24 @@ secret_map_anonymous(const struct secret_chunk *c)
 	return ERR_OK;
 }
 
+/* Blocks hold pointers, which a search for leaks must follow. */
+static void
+secret_show_chunk(const struct secret_chunk *c, bool is_there)
+{
+#ifdef SECRET_FOR_LSAN
+	(is_there ? __lsan_register_root_region
+		  : __lsan_unregister_root_region)(c->data, c->data_len);
+#else
+	(void)c;
+	(void)is_there;
+#endif
+}
+
 static void
 secret_chunk_free(struct secret_chunk *c)
 {
-	if (c == NULL)
-		return;
-	if (c->map != NULL)
-		(void)munmap(c->map, c->map_len);
+	secret_show_chunk(c, false);
+	(void)munmap(c->map, c->map_len);
 	mem_free(c);
 }
 
@@ -139,9 +161,11 @@ secret_chunk_new(size_t len, struct secret_chunk **out)
 	c->map = map;
 	c->data = c->map + page;
 	if (!secret_map_memfd(c) && secret_map_anonymous(c) != ERR_OK) {
-		secret_chunk_free(c);
+		(void)munmap(c->map, c->map_len);
+		mem_free(c);
 		return ERR_NO_MEMORY;
 	}
+	secret_show_chunk(c, true);
 	*out = c;
 	return ERR_OK;
 }
