@@ -73,7 +73,7 @@ void ev_defer_queue(struct ev_loop *loop, struct ev_defer *d, ev_defer_cb *cb,
 /* Runs when nothing else is to be done: no descriptor was ready, or EV_LATE_MS
  * have passed. Work whose price is for a batch of any size (a commit, a write
  * that wakes another process) waits here for the rest of its batch, and alone
- * for nothing. */
+ * for nothing. Queued again while it runs, it runs in the next turn. */
 enum {
 	EV_LATE_MS = 1
 };

@@ -122,28 +122,39 @@ loop_on_uv(struct ev_source *s, uint32_t events)
 	ev_loop_wake_uv((struct ev_loop *)s);
 }
 
-static void late_run(struct ev_loop *loop, bool is_idle);
-
-/* -1: no timer. */
+/* -1: no timer. libuv with nothing of its own says 0: its loop would end. */
 static int
 loop_timeout(struct ev_loop *loop)
 {
 	if (loop->defer_head != NULL || loop->next_head != NULL ||
 	    loop->uv_due || loop->stopped)
 		return 0;
+	if (uv_loop_alive(&loop->uv) == 0)
+		return -1;
 	uv_update_time(&loop->uv);
 	return uv_backend_timeout(&loop->uv);
 }
 
-/* What was left for this turn goes behind what its events have queued. */
+/* All of a list goes behind what is to be run now. */
 static void
-defer_take_next(struct ev_loop *loop)
+defer_take(struct ev_loop *loop, struct ev_defer **head,
+	   struct ev_defer ***tail)
 {
-	if (loop->next_head == NULL)
+	if (*head == NULL)
 		return;
-	*loop->defer_tail = TAKE(loop->next_head);
-	loop->defer_tail = loop->next_tail;
-	loop->next_tail = &loop->next_head;
+	*loop->defer_tail = TAKE(*head);
+	loop->defer_tail = *tail;
+	*tail = head;
+}
+
+/* What it queues as late again waits for events first. */
+static void
+late_take(struct ev_loop *loop, bool is_idle)
+{
+	if (loop->late_head != NULL &&
+	    (is_idle ||
+	     mono_diff_ms(mono_now(), loop->late_since) >= EV_LATE_MS))
+		defer_take(loop, &loop->late_head, &loop->late_tail);
 }
 
 /* see ev_int.h */
@@ -166,10 +177,10 @@ ev_loop_turn(struct ev_loop *loop, bool wait)
 		loop->uv_due = false;
 		(void)uv_run(&loop->uv, UV_RUN_NOWAIT);
 	}
-	defer_take_next(loop);
+	defer_take(loop, &loop->next_head, &loop->next_tail);
 	ev_defer_run(loop);
-	if (loop->late_head != NULL)
-		late_run(loop, cnt <= 0);
+	late_take(loop, cnt <= 0);
+	ev_defer_run(loop);
 	garbage_free(loop);
 }
 
@@ -356,14 +367,13 @@ ev_defer_cancel(struct ev_defer *d)
 }
 
 static void
-defer_run_first(struct ev_loop *loop, struct ev_defer **head,
-		struct ev_defer ***tail)
+defer_run_first(struct ev_loop *loop)
 {
-	struct ev_defer *d = *head;
+	struct ev_defer *d = loop->defer_head;
 	ev_defer_cb *cb = d->cb;
 	void *arg = d->arg;
 
-	defer_unlink(head, tail);
+	defer_unlink(&loop->defer_head, &loop->defer_tail);
 	loop->ran++;
 	cb(arg);
 }
@@ -373,16 +383,7 @@ void
 ev_defer_run(struct ev_loop *loop)
 {
 	for (int i = 0; loop->defer_head != NULL && i < DEFER_TURN_MAX; i++)
-		defer_run_first(loop, &loop->defer_head, &loop->defer_tail);
-}
-
-static void
-late_run(struct ev_loop *loop, bool is_idle)
-{
-	if (!is_idle && mono_diff_ms(mono_now(), loop->late_since) < EV_LATE_MS)
-		return;
-	for (int i = 0; loop->late_head != NULL && i < DEFER_TURN_MAX; i++)
-		defer_run_first(loop, &loop->late_head, &loop->late_tail);
+		defer_run_first(loop);
 }
 
 /* -- timers ------------------------------------------------------------- */

@@ -209,6 +209,100 @@ late_work_runs_behind_events_and_is_not_starved_by_them(void **state)
 	(void)close(fds[1]);
 }
 
+struct repeated {
+	struct ev_loop *loop;
+	struct ev_defer d;
+	int runs;
+	int runs_before; /* until an event was handled */
+};
+
+static void
+repeated_run(void *arg)
+{
+	struct repeated *r = arg;
+
+	if (++r->runs < 100)
+		ev_defer_queue_late(r->loop, &r->d, repeated_run, r);
+}
+
+static void
+repeated_on_poll(void *arg, bool readable, bool writable)
+{
+	struct repeated *r = arg;
+	const bool is_first = r->runs_before < 0;
+
+	assert_true(readable && !writable);
+	if (is_first)
+		r->runs_before = r->runs;
+}
+
+/* A batch behind the other would keep from hearing what comes meanwhile. */
+static void
+late_work_that_queues_itself_again_comes_behind_the_events(void **state)
+{
+	struct fixture *f = *state;
+	struct repeated r = {.loop = f->loop, .runs_before = -1};
+	struct ev_poll *poll;
+	int fds[2];
+
+	assert_int_equal(pipe(fds), 0);
+	assert_int_equal(
+		ev_poll_start(f->loop, fds[0], repeated_on_poll, &r, &poll),
+		ERR_OK);
+	ev_poll_want(poll, true, false);
+	ev_defer_queue_late(f->loop, &r.d, repeated_run, &r);
+	ev_loop_step(f->loop, true);
+	assert_int_equal(r.runs, 1);
+	assert_int_equal(write(fds[1], "x", 1), 1);
+	ev_loop_step(f->loop, true);
+	assert_int_equal(r.runs_before, 1);
+	ev_poll_cancel(&poll);
+	wait_for(f, r.runs == 100);
+	(void)close(fds[0]);
+	(void)close(fds[1]);
+}
+
+static void
+once_on_poll(void *arg, bool readable, bool writable)
+{
+	bool *heard = arg;
+
+	assert_true(readable && !writable);
+	*heard = true;
+}
+
+/* The child is slow, so that a loop that does not wait is found out. */
+static void
+a_loop_with_nothing_but_a_descriptor_sleeps(void **state)
+{
+	struct ev_loop *loop;
+	struct ev_poll *poll;
+	bool heard = false;
+	int fds[2];
+	pid_t pid;
+
+	(void)state;
+	assert_int_equal(pipe(fds), 0);
+	assert_int_equal(ev_loop_new(&loop), ERR_OK);
+	assert_int_equal(
+		ev_poll_start(loop, fds[0], once_on_poll, &heard, &poll),
+		ERR_OK);
+	ev_poll_want(poll, true, false);
+	ev_loop_step(loop, false);
+	if ((pid = fork()) == 0) {
+		(void)usleep(50000);
+		_exit(write(fds[1], "x", 1) == 1 ? 0 : 1);
+	}
+	assert_true(pid > 0);
+	ev_loop_step(loop, true);
+	assert_true(heard);
+	assert_int_equal(waitpid(pid, NULL, 0), pid);
+	ev_poll_cancel(&poll);
+	ev_loop_free(loop);
+	(void)close(fds[0]);
+	(void)close(fds[1]);
+}
+
 static void
 chain_run_next(void *arg)
 {
@@ -450,6 +544,8 @@ main(void)
 		CASE(deferred_work_runs_before_the_loop_sleeps),
 		CASE(deferred_work_can_be_cancelled),
 		CASE(late_work_runs_behind_events_and_is_not_starved_by_them),
+		CASE(late_work_that_queues_itself_again_comes_behind_the_events),
+		CASE(a_loop_with_nothing_but_a_descriptor_sleeps),
 		CASE(work_in_portions_gets_one_each_turn_and_the_loop_does_not_sleep),
 		CASE(endless_deferred_work_does_not_starve_timers),
 		CASE(a_signal_is_told),
