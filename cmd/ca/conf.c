@@ -375,7 +375,8 @@ const struct conf_key ca_conf_keys[] = {
 	 .help = "Requests that wait, in each front and in the authority. "
 		 "Callers are served in turn; whoever has more waiting than "
 		 "there is room left is answered RESOURCE_EXHAUSTED, and "
-		 "UNAVAILABLE where there is none."},
+		 "UNAVAILABLE where there is none. A quarter is kept for "
+		 "those who have no certificate yet."},
 	{.name = "limit.identity_rate",
 	 .type = CONF_INT,
 	 .offset = AT(limit_identity_rate),

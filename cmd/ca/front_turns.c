@@ -104,9 +104,10 @@ front_wait_turn(struct issue *is)
 {
 	struct front *f = is->front;
 	struct connection *c = is->conn;
-	size_t max = (size_t)f->conf.limit_queue;
+	size_t max = ca_queue_max_of((size_t)f->conf.limit_queue,
+				     issue_class(is));
 
-	/* No more for one than there is room left for all. */
+	/* No more for one than there is room left for all of its class. */
 	if (f->waiting_cnt >= max || c->waiting_cnt >= max - f->waiting_cnt)
 		return c->waiting_cnt == 0 ? ERR_BUSY : ERR_EXCESS;
 	is->waits = true;

@@ -6,6 +6,7 @@
 
 enum {
 	BUCKETS = 1024,
+	KEPT_PART = 4, /* of the queue, for the first class */
 	SOON_PART = 8,
 	SOON_MS = 600000
 };
@@ -69,6 +70,12 @@ ca_queue_class_of(struct wall ends, struct wall now, int64_t life_ms)
 						 : CA_QUEUE_FIRST;
 }
 
+size_t
+ca_queue_max_of(size_t max, enum ca_queue_class c)
+{
+	return c == CA_QUEUE_FIRST ? max : max - max / KEPT_PART;
+}
+
 /* ---- lines -------------------------------------------------------------- */
 
 static struct ca_queue_line **
@@ -123,9 +130,10 @@ ca_queue_put(struct ca_queue *q, struct ca_queue_item *item,
 	struct ca_queue_line **at = queue_find(q, c, caller);
 	struct ca_queue_line *line = *at;
 	size_t mine = line == NULL ? 0 : line->cnt;
+	size_t max = ca_queue_max_of(q->max, c);
 
 	must(item->line == NULL);
-	if (q->cnt >= q->max || mine >= q->max - q->cnt)
+	if (q->cnt >= max || mine >= max - q->cnt)
 		return mine == 0 ? ERR_BUSY : ERR_EXCESS;
 	if (line == NULL)
 		line = queue_add_line(q, c, caller, at);

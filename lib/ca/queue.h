@@ -8,7 +8,8 @@
  *
  * A full queue is not first come, first served: a caller may have no more
  * waiting than there is room left for all. So one caller alone fills half of
- * it, two a third each, and a newcomer finds room. */
+ * it, two a third each, and a newcomer finds room. The last quarter is for the
+ * first class only: however many callers renew, who has nothing finds room. */
 #ifndef CA_QUEUE_H
 #define CA_QUEUE_H
 
@@ -26,6 +27,9 @@ enum ca_queue_class {
  * urgent as having none. */
 enum ca_queue_class ca_queue_class_of(struct wall ends, struct wall now,
 				      int64_t life_ms);
+
+/* How much of a queue of this size the class may fill. */
+size_t ca_queue_max_of(size_t max, enum ca_queue_class c);
 
 struct ca_queue_line;
 

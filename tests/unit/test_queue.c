@@ -95,7 +95,7 @@ who_floods_fills_half_and_leaves_room_for_newcomers(void **state)
 	assert_int_equal(put(q, CA_QUEUE_FIRST, 1, 0), ERR_EXCESS);
 	assert_int_equal(put(q, CA_QUEUE_FIRST, 2, 0), ERR_OK);
 	assert_int_equal(fill(q, CA_QUEUE_FIRST, 3, 5000), 250);
-	assert_int_equal(put(q, CA_QUEUE_RENEWAL, 4, 0), ERR_OK);
+	assert_int_equal(put(q, CA_QUEUE_FIRST, 4, 0), ERR_OK);
 	drain(q);
 }
 
@@ -110,6 +110,26 @@ a_queue_full_of_single_requests_is_busy_for_all(void **state)
 	assert_int_equal(put(q, CA_QUEUE_FIRST, 64, 0), ERR_BUSY);
 	(void)take(q);
 	assert_int_equal(put(q, CA_QUEUE_FIRST, 64, 0), ERR_OK);
+	drain(q);
+}
+
+/* A fleet that renews is many callers with one request each. */
+static void
+renewals_leave_a_quarter_to_first_issues(void **state)
+{
+	struct ca_queue *q = ca_queue_new(64);
+
+	(void)state;
+	for (unsigned i = 0; i < 48; i++)
+		assert_int_equal(put(q, CA_QUEUE_RENEWAL, i, 0), ERR_OK);
+	assert_int_equal(put(q, CA_QUEUE_RENEWAL, 48, 0), ERR_BUSY);
+	for (unsigned i = 100; i < 116; i++)
+		assert_int_equal(put(q, CA_QUEUE_FIRST, i, 0), ERR_OK);
+	assert_int_equal(put(q, CA_QUEUE_FIRST, 116, 0), ERR_BUSY);
+	drain(q);
+	/* The smallest queue holds one of either. */
+	q = ca_queue_new(1);
+	assert_int_equal(put(q, CA_QUEUE_RENEWAL, 1, 0), ERR_OK);
 	drain(q);
 }
 
@@ -260,6 +280,7 @@ main(void)
 			who_floods_fills_half_and_leaves_room_for_newcomers),
 		cmocka_unit_test(
 			a_queue_full_of_single_requests_is_busy_for_all),
+		cmocka_unit_test(renewals_leave_a_quarter_to_first_issues),
 		cmocka_unit_test(neither_class_starves_the_other),
 		cmocka_unit_test(what_ends_soon_is_as_urgent_as_a_first_issue),
 		cmocka_unit_test(a_class_alone_has_all_turns),
