@@ -374,6 +374,7 @@ front_on_stop(void *app, struct role *r)
 	ev_listener_close(&f->listener);
 	front_shut(&f->strangers);
 	front_shut(&f->known);
+	front_shut(&f->busy);
 	if (f->conn_cnt == 0)
 		role_exit(r);
 }

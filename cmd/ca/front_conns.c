@@ -43,15 +43,21 @@ conns_remove(struct connection *c)
 	c->list = NULL;
 }
 
+/* A known caller uses it. */
 static void
 connection_use(struct connection *c)
 {
-	struct conn_list *known = &c->front->known;
+	struct front *f = c->front;
 
-	if (c->list == known && c->next == NULL)
-		return;
 	conns_remove(c);
-	conns_add(known, c);
+	conns_add(c->issue_cnt > 0 ? &f->busy : &f->known, c);
+}
+
+void
+connection_note_end(struct connection *c)
+{
+	if (--c->issue_cnt == 0 && c->list == &c->front->busy)
+		connection_use(c);
 }
 
 void
@@ -76,7 +82,7 @@ front_make_room(struct front *f)
 
 	if (f->conn_cnt < f->conn_max)
 		return true;
-	if (c == NULL && f->known.head != NULL && f->known.head->issue_cnt == 0)
+	if (c == NULL)
 		c = f->known.head;
 	log_peer("front.full",
 		 "%zu connections are open (limit.connections %lld): %s%s",

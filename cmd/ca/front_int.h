@@ -131,7 +131,8 @@ struct front {
 	struct serve_opts serve;
 	struct grpc_method methods[FRONT_METHODS_MAX];
 	struct conn_list strangers; /* connections without a known caller yet */
-	struct conn_list known;
+	struct conn_list known;     /* with one, and no request under way */
+	struct conn_list busy;
 	size_t conn_cnt, conn_max;
 	struct ca_limit *callers;
 	struct ca_queue *turns;
@@ -164,6 +165,8 @@ void conns_add(struct conn_list *list, struct connection *c);
 void conns_remove(struct connection *c);
 /* A caller was known on it, or not; the latter may end it. */
 void connection_note_caller(struct connection *c, bool known);
+/* One of its requests is over. */
+void connection_note_end(struct connection *c);
 
 /* front_turns.c */
 /* The request is whole: it waits in is->message for its turn. ERR_EXCESS,

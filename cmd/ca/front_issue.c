@@ -523,7 +523,7 @@ issue_on_end(void *app, struct grpc_call *call)
 		return;
 	grpc_call_set_app(call, NULL);
 	front_leave_turn(is);
-	is->conn->issue_cnt--;
+	connection_note_end(is->conn);
 	pending_remove(is->front, is);
 	front_jwks_forget(is->front, is);
 	buf_fini(&is->message);

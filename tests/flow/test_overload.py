@@ -338,6 +338,25 @@ def test_a_connection_with_a_request_under_way_keeps_its_place(make_ours):
             channel.close()
 
 
+def test_one_request_under_way_does_not_keep_the_place_of_others(make_ours):
+    """The connection unused for the longest time has a request that never
+    ends; the one that makes room is another, which has none."""
+    one = make_ours({"limit.connections": 2, "fronts": 1}).start()
+    csr, token = pki.new_csr(pki.new_key()), one.issuer.token("shop", "cart")
+    with one.channel() as slow, one.channel() as unused:
+        stream = slow.stream_unary(rpc.CA_METHOD)
+        held = threading.Event()
+        call = stream.future(iter(held.wait, True), timeout=60, metadata=[
+            ("authorization", f"Bearer {token}")])
+        until(lambda: net.metric(one.metrics(), "meshcert_ca_"
+                                 "authenticated_total") == 1,
+              "the first was under way")
+        assert start_call(unused, csr, token).code() == CODE.OK
+        assert isinstance(ask(one), list)
+        assert not call.done()
+        held.set()
+
+
 def connect_many(one, count, source="127.0.0.1"):
     """Connections that say nothing."""
     host, port = one.target.rsplit(":", 1)
