@@ -232,6 +232,9 @@ front_jwks_expire(struct front *f, struct mono now)
 void
 front_jwks_forget(struct front *f, struct issue *is)
 {
+	/* Most never were in it: the list may be long. */
+	if (is->parked_for < 0)
+		return;
 	for (struct issue **at = &f->parked; *at != NULL;
 	     at = &(*at)->parked_next) {
 		if (*at == is) {
