@@ -255,8 +255,12 @@ status_add_audit(const struct authority *a, struct status *s)
 {
 	if (a->audit_state != ERR_OK)
 		status_add(s, BAD, "audit",
-			   "make room on the disk of data_dir; it goes on by "
-			   "itself",
+			   audit_is_broken(a->audit)
+				   ? "look at the disk of data_dir, then "
+				     "restart meshcert-ca: until then nothing "
+				     "is written to the audit log"
+				   : "make room on the disk of data_dir; it "
+				     "goes on by itself",
 			   "%s", a->audit_text);
 	else if (a->audit_mismatch[0] != '\0')
 		status_add(s, BAD, "audit",

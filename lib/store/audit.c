@@ -366,8 +366,8 @@ audit_flush(struct audit *a, bool sync, struct why *why)
 	if (a->is_broken)
 		return why_set(why, ERR_IO,
 			       "audit log %s: an earlier write or sync failed "
-			       "and what is on the disk is not known: check "
-			       "the disk",
+			       "and what is on the disk is not known until a "
+			       "restart reads it: check the disk before",
 			       a->path);
 	if (buf_len(&a->pending) > 0)
 		ret = audit_write(a, why);

@@ -101,6 +101,28 @@ def test_in_what_comes_after_an_issue(make_faulty, row, how):
     callers.check()
 
 
+def test_who_signs_without_an_audit_log_is_told_to_restart(make_faulty):
+    """audit.on_full: sign. What a failed sync left is not known, and this role
+    goes on: only its next life writes again."""
+    one, points, callers = begin(make_faulty, **{"audit.on_full": "sign"})
+    row = "authority:libc.sync"
+    synced = points.visits("authority:authority.audit_synced")
+    points.arm(row, fail.ERROR, 0, errno.EIO)
+    assert callers.issue() in OURS
+    until(lambda: points.visits("authority:authority.audit_synced") > synced,
+          "the audit log was to be synced", alive=one.process)
+    points.disarm(row)
+    callers.await_issue("syncs succeed")
+    (line,) = one.status()["audit"]
+    assert line[0] == "STATUS_BAD"
+    assert "restart" in str(line)
+    callers.check()
+    one.start()
+    callers.await_issue("a restart")
+    (line,) = one.status()["audit"]
+    assert "restart" not in str(line)
+
+
 @pytest.mark.parametrize("how", [IO, SHORT], ids=["EIO", "short"])
 @pytest.mark.parametrize("role, calls", [
     ("authority", ("read", "write", "sync", "open", "rename", "resize")),
