@@ -36,8 +36,10 @@ struct item {
 	unsigned failures; /* in a row */
 	char *alias;       /* also served under this name; NULL: none */
 	bool is_default;   /* stays when nobody asks for it */
+	bool is_gone;      /* nobody asks for it any more: item_drop */
 	bool resting;      /* the timer is the rest after a change */
 	bool said_expired; /* of what is served now */
+	struct item *next_gone;
 	char said[WHY_MAX];
 	char *error; /* why the last reading failed; NULL: it did not */
 	struct wall failing_since;
@@ -46,6 +48,8 @@ struct item {
 struct agent_files {
 	struct agent *agent;
 	struct item *items;
+	struct item *gone; /* freed when no callback is under way */
+	struct ev_defer sweep;
 	size_t cnt;
 	struct ev_timer *look_again;
 };
@@ -100,6 +104,7 @@ follow_identity(struct item *it, const struct sds_secret *s)
 	it->alias = id.len == 0 ? NULL : mem_dup_slice_str(id);
 }
 
+/* Who is told may go, and be the last who asked: then so does the item. */
 static void
 put(struct item *it, struct sds_secret *s)
 {
@@ -107,6 +112,8 @@ put(struct item *it, struct sds_secret *s)
 	struct sds_secret *other;
 
 	sds_secrets_set(t, s);
+	if (it->is_gone)
+		return;
 	follow_identity(it, s);
 	if (it->alias != NULL &&
 	    sds_secret_alias(s, it->alias, &other) == ERR_OK) {
@@ -321,7 +328,7 @@ look_again(void *arg)
 
 	for (struct item *it = f->items; it != NULL; it = it->next) {
 		/* One that fails has its own timer. */
-		if (it->timer == NULL)
+		if (it->timer == NULL && !it->is_gone)
 			watch_and_read(it);
 	}
 	(void)!ev_timer_start(f->agent->loop, LOOK_AGAIN_MS, look_again, f,
@@ -348,21 +355,47 @@ item_new(struct agent_files *f, const char *name, const char *path,
 }
 
 static void
-item_free(struct item **at)
+item_free(struct item *it)
 {
-	struct item *it = *at;
-
-	*at = it->next;
-	it->files->cnt--;
-	ev_timer_cancel(&it->timer);
-	files_watch_cancel(&it->watches[0]);
-	files_watch_cancel(&it->watches[1]);
 	mem_free(it->name);
 	mem_free(it->path);
 	mem_free(it->key);
 	mem_free(it->alias);
 	mem_free(it->error);
 	mem_free(it);
+}
+
+static void
+items_sweep(void *arg)
+{
+	struct agent_files *f = arg;
+
+	while (f->gone != NULL) {
+		struct item *it = f->gone;
+
+		f->gone = it->next_gone;
+		item_free(it);
+	}
+}
+
+/* Nothing of it happens any more, and it is in no list but that of those that
+ * are gone. Its memory, and the way from it to the next one, stay until all
+ * that may be at work with it has returned. */
+static void
+item_drop(struct item **at)
+{
+	struct item *it = *at;
+	struct agent_files *f = it->files;
+
+	*at = it->next;
+	f->cnt--;
+	ev_timer_cancel(&it->timer);
+	files_watch_cancel(&it->watches[0]);
+	files_watch_cancel(&it->watches[1]);
+	it->is_gone = true;
+	it->next_gone = f->gone;
+	f->gone = it;
+	ev_defer_queue(f->agent->loop, &f->sweep, items_sweep, f);
 }
 
 static struct item **
@@ -497,7 +530,9 @@ agent_files_free(struct agent_files *f)
 		return;
 	ev_timer_cancel(&f->look_again);
 	while (f->items != NULL)
-		item_free(&f->items);
+		item_drop(&f->items);
+	ev_defer_cancel(&f->sweep);
+	items_sweep(f);
 	mem_free(f);
 }
 
@@ -539,6 +574,8 @@ void
 agent_files_on_clock(struct agent_files *f)
 {
 	for (struct item *it = f->items; it != NULL; it = it->next) {
+		if (it->is_gone)
+			continue;
 		ev_timer_cancel(&it->timer);
 		it->retry_ms = 0;
 		watch_and_read(it);
@@ -566,7 +603,7 @@ agent_files_release(struct agent_files *f, const char *name)
 
 	if (*at == NULL || (*at)->is_default)
 		return;
-	item_free(at);
+	item_drop(at);
 	sds_secrets_remove(f->agent->secrets, name);
 }
 

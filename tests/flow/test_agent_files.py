@@ -3,13 +3,16 @@ that may be asked for."""
 
 import os
 import pathlib
+import signal
+import time
 
 import grpc
 import pytest
-from support import pki, rpc
+from support import h2raw, pki, rpc
 from support.meshcert import Agent
 from support.process import until
 
+DEADLINE_SECONDS = 4
 ID = "spiffe://cluster.local/ns/shop/sa/files"
 
 
@@ -139,6 +142,43 @@ def test_a_broken_pair_leaves_the_old_in_use_and_is_said_once(agent, ca):
         assert serial_of(stream.receive()[name_of(mounted)]) == new
     assert sum("cannot be used" in line
                for line in agent.process.lines()) == 1
+
+
+def ask_with_deadline(client, name, seconds):
+    """Opens a stream for that secret; nothing of ours ends it in time."""
+    request = rpc.message("xds.DiscoveryRequest")(
+        resource_names=[name], type_url=rpc.SECRET_TYPE)
+    request.node.id = "node-1"
+    block = h2raw.request_block(path=rpc.SDS + "StreamSecrets",
+                                more=[("grpc-timeout", f"{seconds}S")])
+    client.send(h2raw.frame(h2raw.HEADERS, h2raw.END_HEADERS, 1, block) +
+                h2raw.frame(h2raw.DATA, 0, 1,
+                            h2raw.message(request.SerializeToString())))
+    client.until(lambda: client.data > 0)
+
+
+def test_who_asked_for_a_file_is_gone_when_it_changes(agent, ca):
+    """The push finds the stream's time over and ends it, and with its last
+    listener the file, which is just being put in place."""
+    mounted = agent.folder / "mounted"
+    write_pair(mounted, ca)
+    with h2raw.Client(agent.socket) as client:
+        opened = time.monotonic()
+        ask_with_deadline(client, name_of(mounted), DEADLINE_SECONDS)
+        replace(mounted / "tls.key", pki.key_pem(pki.new_key()))
+        agent.process.await_line("cannot be used")
+        agent.secret()  # it is done with that
+        # When it goes on, reading again is due first, the deadline next.
+        mark = agent.process.mark()
+        agent.process.signal(signal.SIGSTOP)
+        write_pair(mounted, ca)
+        time.sleep(max(0, opened + DEADLINE_SECONDS + 0.2 -
+                       time.monotonic()))
+        agent.process.signal(signal.SIGCONT)
+        agent.process.await_line("file certificate name=.*mounted/tls.crt",
+                                 since=mark)
+    assert agent.secret()
+    assert agent.stop() == 0
 
 
 def test_files_that_come_later_are_served_then(agent, ca):
