@@ -5,11 +5,11 @@ that it is what the configuration says."""
 import os
 import pathlib
 import signal
-import tempfile
 
 import pytest
 from support import net, pki, rpc, tokens
 from support.meshcert import Authority
+from support.process import left_open, until
 
 FILTER = "2"  # Seccomp: in /proc/PID/status, see proc(5)
 EVERY_ROLE = {"front", "public", "authority", "signer", "fetch"}
@@ -95,27 +95,20 @@ def test_with_the_sandbox_off_no_role_is_confined(with_all_roles):
 
 def test_the_supervisor_gains_no_rights_and_keeps_nothing_open(
         procs, ours, folder, build):
-    """Its roles neither: a descriptor that whoever started it forgot."""
-    with tempfile.TemporaryFile() as stray:
-        start = procs.start
-        procs.start = lambda *a, **k: start(*a, pass_fds=[stray.fileno()],
-                                            **k)
+    """Nor do its roles."""
+    with left_open(procs) as is_held:
+        # A program that closes nothing.
+        careless = procs.start("careless", ["/bin/sleep", "60"])
+    assert is_held()
+    careless.end()
+    until(lambda: not is_held(), "it ended")
+    with left_open(procs) as is_held:
         one = Authority(procs, folder, build, name="other").start()
-        procs.start = start
-        # That it was passed: a program that closes nothing has it.
-        cat = procs.start("cat", ["/bin/sleep", "60"],
-                          pass_fds=[stray.fileno()])
-        inode = os.fstat(stray.fileno()).st_ino
-
-        def has_it(pid):
-            fds = pathlib.Path(f"/proc/{pid}/fd")
-            return any(os.stat(fd).st_ino == inode for fd in fds.iterdir())
-        assert has_it(cat.pid)
-        pids = [pid for role in one.roles().values() for pid in role]
-        assert len(pids) >= 4
-        for pid in [one.process.pid, *pids]:
-            assert not has_it(pid)
-            assert status_of(pid)["NoNewPrivs"] == "1"
+    until(lambda: not is_held(), "it was closed")
+    pids = [pid for role in one.roles().values() for pid in role]
+    assert len(pids) >= 4
+    for pid in [one.process.pid, *pids]:
+        assert status_of(pid)["NoNewPrivs"] == "1"
 
 
 def test_each_file_of_the_authority_is_its_owners(ours):

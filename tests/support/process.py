@@ -1,9 +1,12 @@
 """Processes that end with their owner."""
 
 import collections
+import contextlib
+import functools
 import os
 import pathlib
 import re
+import select
 import signal
 import subprocess
 import threading
@@ -165,6 +168,21 @@ class Processes:
     def logs(self):
         """(name, text) of each, for the report of a failure."""
         return [(c.name, c.tail(400)) for c in self._all]
+
+
+@contextlib.contextmanager
+def left_open(procs):
+    """What procs starts inside is given a descriptor that it was not meant to
+    have. Gives a function for afterwards: whether any process still has it. A
+    pipe says so to everybody; /proc/PID/fd only to root, where a program is
+    not dumpable."""
+    read, write = (os.fdopen(fd, mode, 0)
+                   for fd, mode in zip(os.pipe(), ("rb", "wb")))
+    start = procs.start
+    procs.start = functools.partial(start, pass_fds=[write.fileno()])
+    with write:
+        yield lambda: not select.select([read], [], [], 0)[0]
+    procs.start = start
 
 
 def roles_of(pid):
