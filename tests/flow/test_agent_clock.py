@@ -5,6 +5,8 @@ Each agent runs with a wall clock of its own. The kernel, which would wake the
 agent when the real clock is set, knows nothing of it: here the question for
 its status does (tests/unit/test_ev_clock.c is about the kernel)."""
 
+import datetime
+
 import pytest
 from support import net, pki, rpc, tokens
 from support.clock import Clock
@@ -52,6 +54,12 @@ def set_clock(agent, clock, time):
           f"the agent noticed the clock {time}", alive=agent.process)
 
 
+def hours_between(first, then):
+    """Of two times of the status page."""
+    first, then = (datetime.datetime.fromisoformat(t) for t in (first, then))
+    return (then - first) / datetime.timedelta(hours=1)
+
+
 def test_an_hour_forward_and_back_changes_nothing(agent, clock):
     agent.start().await_ready()
     first, plan = agent.serial(), status_of(agent)["ca"]["next"]
@@ -67,7 +75,7 @@ def test_an_hour_forward_and_back_changes_nothing(agent, clock):
         assert status["ca"]["failures"] == 0
         assert agent.serial() == first
     # The plan was told anew each time, and is where it was.
-    assert status_of(agent)["ca"]["next"][:18] == plan[:18]
+    assert abs(hours_between(plan, status_of(agent)["ca"]["next"])) < 0.01
     assert agent.metric("meshcert_agent_clock_set_total") == 4
     assert agent.metric("istio_agent_num_outgoing_requests") == 1
 
@@ -113,7 +121,7 @@ def test_ten_years_back_and_forward(agent, clock):
     assert "begins at" in status["clock"]["problem"]
     # The renewal stays where it was, half a day from now, and not in ten
     # years: by the clock that nobody sets.
-    assert status["ca"]["next"] < status["clock"]["now"][:4] + "-12-31"
+    assert 0 < hours_between(status["clock"]["now"], status["ca"]["next"]) < 24
     agent.process.signal(10)
     agent.process.await_line("is not valid before .*compare the clocks")
     assert agent.metric("meshcert_agent_failures_total",
