@@ -283,8 +283,8 @@ on_open_unimplemented(void *app UNUSED, struct grpc_call *call)
 				 "JWT and WIT profiles are not served");
 }
 
-enum err
-workload_request_check(struct slice message, struct why *why)
+static enum err
+request_check(struct slice message, struct why *why)
 {
 	enum err ret;
 	struct pbscan_field f;
@@ -305,7 +305,7 @@ on_message(void *app UNUSED, struct grpc_call *call, struct slice message)
 
 	if (st == NULL || st->identity.entry != NULL)
 		return;
-	if (workload_request_check(message, &why) != ERR_OK) {
+	if (request_check(message, &why) != ERR_OK) {
 		refuse(call, GRPC_INVALID_ARGUMENT, why.text);
 		return;
 	}

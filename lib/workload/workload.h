@@ -22,7 +22,4 @@ enum {
 /* Without the NULL entry that ends a table. */
 extern const struct grpc_method workload_methods[WORKLOAD_METHODS];
 
-/* A request is a protobuf message (of no fields that we know). ERR_SYNTAX. */
-MUST_USE enum err workload_request_check(struct slice message, struct why *why);
-
 #endif

@@ -1,5 +1,5 @@
 """Writes the seeds of fuzz_chain, fuzz_issuer_files, fuzz_privkey, fuzz_audit,
-fuzz_ra, fuzz_inspect, fuzz_agent_env, fuzz_h2_client and fuzz_tls_client:
+fuzz_ra, fuzz_inspect, fuzz_agent_env and fuzz_h2_client:
 python3 tests/fuzz/make_seeds_input.py
 
 Keys are new in each run, and are nobody's; the shapes are what matters."""
@@ -9,7 +9,6 @@ import hashlib
 import ipaddress
 import json
 import pathlib
-import ssl
 import struct
 import sys
 
@@ -45,15 +44,17 @@ def der(cert):
 
 # ---- certificates ------------------------------------------------------------
 
-def make(subject, issuer, key, signer, *extensions, days=9000):
-    """A certificate; subject, issuer: CN or None."""
+def make(subject, issuer, key, signer, *extensions, begin=BEGIN, days=9000):
+    """A certificate; subject, issuer: CN, None, or a whole name."""
     def name(text):
+        if isinstance(text, x509.Name):
+            return text
         return x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, text)]
                          if text else [])
     builder = x509.CertificateBuilder().subject_name(name(subject)) \
         .issuer_name(name(issuer)).public_key(key.public_key()) \
-        .serial_number(0x1122334455).not_valid_before(BEGIN) \
-        .not_valid_after(BEGIN + days * DAY)
+        .serial_number(0x1122334455).not_valid_before(begin) \
+        .not_valid_after(begin + days * DAY)
     for extension, critical in extensions:
         builder = builder.add_extension(extension, critical)
     return builder.sign(signer, pki.hash_for(signer))
@@ -66,21 +67,21 @@ def ids(key, signer):
                 signer.public_key()), False)]
 
 
-def ca(subject, issuer, key, signer, *more, pathlen=None):
+def ca(subject, issuer, key, signer, *more, pathlen=None, **dates):
     return make(subject, issuer, key, signer,
                 (x509.BasicConstraints(True, pathlen), True),
-                (pki._usage(key_cert_sign=True, crl_sign=True), True),
-                *ids(key, signer), *more)
+                (pki.usage(key_cert_sign=True, crl_sign=True), True),
+                *ids(key, signer), *more, **dates)
 
 
-def leaf(issuer, key, signer, *names, subject=None):
+def leaf(issuer, key, signer, *names, subject=None, **more):
     uses = x509.ExtendedKeyUsage([x509.ExtendedKeyUsageOID.SERVER_AUTH,
                                   x509.ExtendedKeyUsageOID.CLIENT_AUTH])
     return make(subject, issuer, key, signer,
                 (x509.BasicConstraints(False, None), True),
-                (pki._usage(digital_signature=True), True), (uses, False),
+                (pki.usage(digital_signature=True), True), (uses, False),
                 (x509.SubjectAlternativeName(names), subject is None),
-                *ids(key, signer))
+                *ids(key, signer), **more)
 
 
 def constraints(permitted=(), excluded=()):
@@ -281,47 +282,8 @@ def make_answers():
         frame(8, 0, 0, b"\0\0\1\0") + frame(8, 0, 1, b"\0\0\1\0"))
 
 
-def make_server_flights():
-    folder = pathlib.Path("/tmp")
-    where = folder / "meshcert-seed.pem"
-    where.write_bytes(K_LEAF.private_bytes(
-        PEM, serialization.PrivateFormat.PKCS8,
-        serialization.NoEncryption()) + pem(leaf(
-            "mid", K_LEAF, K_MID, URI("spiffe://a.test/x"),
-            DNS("db.x.svc"))) + pem(MID))
-    try:
-        for name, step, version in (
-                ("tls12", 0, ssl.TLSVersion.TLSv1_2),
-                ("tls12-pieces", 9, ssl.TLSVersion.TLSv1_2),
-                ("tls13", 0, ssl.TLSVersion.TLSv1_3)):
-            server = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-            server.maximum_version = version
-            server.set_alpn_protocols(["h2"])
-            server.load_cert_chain(where)
-            # Our client asks for no ticket, and refuses one.
-            server.options |= ssl.OP_NO_TICKET
-            client = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
-            client.set_alpn_protocols(["h2"])
-            to, back = ssl.MemoryBIO(), ssl.MemoryBIO()
-            for side in (client.wrap_bio(back, to, server_hostname="x"),
-                         server.wrap_bio(to, back, server_side=True)):
-                try:
-                    side.do_handshake()
-                except ssl.SSLWantReadError:
-                    pass
-            write("tls_client", name, bytes([step]) + back.read())
-    finally:
-        where.unlink()
-    write("tls_client", "alert", b"\0\x15\x03\x03\x00\x02\x02\x28")
-    write("tls_client", "http", b"\0HTTP/1.1 400 Bad Request\r\n\r\n")
-
-
-make_chains()
-make_sets()
-make_keys()
-make_logs()
-make_callers()
-make_files()
-make_environments()
-make_answers()
-make_server_flights()
+if __name__ == "__main__":
+    for make_some in (make_chains, make_sets, make_keys, make_logs,
+                      make_callers, make_files, make_environments,
+                      make_answers):
+        make_some()

@@ -60,8 +60,9 @@ test_sign(const struct build_issuer *issuer, const struct privkey *key,
 	buf_fini(&sig);
 }
 
+/* With this key, which is the CA's from then on. */
 static UNUSED void
-test_ca_init(struct test_ca *ca, const char *name)
+test_ca_init_key(struct test_ca *ca, const char *name, struct privkey *key)
 {
 	struct build_issuer *self;
 	struct buf spki;
@@ -72,8 +73,8 @@ test_ca_init(struct test_ca *ca, const char *name)
 		.common_name = slice_of_str(name),
 	};
 
-	must(privkey_new(KEY_EC_P256, 0, &ca->key) == ERR_OK);
-	rq.spki = test_key_spki(ca->key, &spki);
+	ca->key = key;
+	rq.spki = test_key_spki(key, &spki);
 	must(build_issuer_new(SLICE_NONE, privkey_default_alg(ca->key), NULL,
 			      &self) == ERR_OK);
 	test_sign(self, ca->key, &rq, &ca->cert);
@@ -81,6 +82,15 @@ test_ca_init(struct test_ca *ca, const char *name)
 			      NULL, &ca->issuer) == ERR_OK);
 	build_issuer_free(self);
 	buf_fini(&spki);
+}
+
+static UNUSED void
+test_ca_init(struct test_ca *ca, const char *name)
+{
+	struct privkey *key;
+
+	must(privkey_new(KEY_EC_P256, 0, &key) == ERR_OK);
+	test_ca_init_key(ca, name, key);
 }
 
 static UNUSED void
