@@ -166,6 +166,10 @@ $(B)/fuzz/%: tests/fuzz/%.c tests/fuzz/driver.c $(LIB)
 CLI_O := $(patsubst %.c,$(B)/%.o,$(filter-out %/main.c,$(wildcard cmd/meshcert/*.c)))
 $(B)/fuzz/fuzz_inspect $(B)/libfuzzer/fuzz_inspect: FUZZ_MORE := $(CLI_O)
 $(B)/fuzz/fuzz_inspect $(B)/libfuzzer/fuzz_inspect: $(CLI_O)
+# It has its own lines of meshcert status.
+ANSWERS_O := $(filter-out %/status.o,$(CLI_O))
+$(B)/fuzz/fuzz_cli_answers $(B)/libfuzzer/fuzz_cli_answers: FUZZ_MORE := $(ANSWERS_O)
+$(B)/fuzz/fuzz_cli_answers $(B)/libfuzzer/fuzz_cli_answers: $(ANSWERS_O)
 
 # libFuzzer: a variant of its own, see the target fuzz.
 FUZZ_SAN := address,undefined,fuzzer-no-link

@@ -164,35 +164,34 @@ secret_add_rows(struct table *t, const struct secret_item *it, struct wall at,
 	mem_free(domain);
 }
 
-static int
-secret_print_table(const struct cmd *cmd, const struct secret_list *l,
-		   struct wall at)
+/* see secret_int.h */
+void
+secret_write_table(const struct secret_list *l, struct wall at, struct buf *out)
 {
 	struct table t = {0};
 	bool all_have_domain = true;
-	struct buf out;
-	int code;
 
-	buf_init(&out, CMD_OUT_MAX);
 	if (l->cnt == 0) {
-		(void)buf_put_str(&out, "No active or warming secrets "
-					"found.\n");
+		(void)buf_put_str(out, "No active or warming secrets "
+				       "found.\n");
 	} else {
 		table_add(&t, headings, COLUMN_CNT);
 		for (size_t i = 0; i < l->cnt; i++)
 			secret_add_rows(&t, &l->items[i], at, &all_have_domain);
 		t.hidden[COLUMN_TRUST_DOMAIN] = !all_have_domain;
-		table_print(&t, 5, &out);
+		table_print(&t, 5, out);
 	}
 	for (size_t i = 0; i < l->cnt; i++) {
-		if (l->items[i].detail != NULL)
-			(void)buf_printf(&out, "%s: %s\n", l->items[i].name,
-					 l->items[i].detail);
+		char *detail;
+
+		if (l->items[i].detail == NULL)
+			continue;
+		/* It is what somebody else said. */
+		detail = table_dup_cell(l->items[i].detail);
+		(void)buf_printf(out, "%s: %s\n", l->items[i].name, detail);
+		mem_free(detail);
 	}
-	code = cmd_print(cmd, &out);
 	table_free(&t);
-	buf_fini(&out);
-	return code;
 }
 
 /* ---- JSON ---------------------------------------------------------------- */
@@ -254,22 +253,35 @@ secret_put_item(struct jsonw *w, const struct secret_item *it,
 	buf_fini(&pem);
 }
 
-static int
-secret_print_json(const struct cmd *cmd, const struct secret_list *l,
-		  const char *destination, enum cmd_format format)
+/* see secret_int.h */
+void
+secret_write_json(const struct secret_list *l, const char *destination,
+		  struct wall at, struct buf *out)
 {
-	struct wall at = wall_now();
 	struct jsonw w;
-	struct buf out;
-	int code;
 
-	buf_init(&out, CMD_OUT_MAX);
-	jsonw_init(&w, &out);
+	jsonw_init(&w, out);
 	jsonw_array_open(&w);
 	for (size_t i = 0; i < l->cnt; i++)
 		secret_put_item(&w, &l->items[i], destination, at);
 	jsonw_array_close(&w);
-	code = cmd_print_json(cmd, &out, format);
+}
+
+static int
+secret_print(const struct cmd *cmd, const struct secret_list *l,
+	     const char *destination, enum cmd_format format)
+{
+	struct buf out;
+	int code;
+
+	buf_init(&out, CMD_OUT_MAX);
+	if (format == CMD_TABLE) {
+		secret_write_table(l, wall_now(), &out);
+		code = cmd_print(cmd, &out);
+	} else {
+		secret_write_json(l, destination, wall_now(), &out);
+		code = cmd_print_json(cmd, &out, format);
+	}
 	buf_fini(&out);
 	return code;
 }
@@ -398,11 +410,9 @@ secret_run(const struct cmd *cmd, void *target, int argc, char **argv)
 					? CMD_UNREACHED
 					: CMD_BAD,
 				"%s", why_text(&why, e));
-	else if (format == CMD_TABLE)
-		code = secret_print_table(cmd, &l, wall_now());
 	else
-		code = secret_print_json(
-			cmd, &l, o->admin != NULL ? o->admin : "", format);
+		code = secret_print(cmd, &l, o->admin != NULL ? o->admin : "",
+				    format);
 	if (code == CMD_GOOD && !secret_is_all_there(&l))
 		code = CMD_BAD;
 	secret_list_free(&l);

@@ -89,10 +89,26 @@ agent_read_secret(struct secret_list *l, const struct json *s,
 
 /* see secret_int.h */
 enum err
-secret_ask_agent(const char *addr, struct why *why, struct secret_list *out)
+secret_read_page(struct slice text, struct why *why, struct secret_list *out)
 {
 	const struct json *secrets;
-	struct json *root = NULL;
+	struct json *root;
+	enum err e;
+
+	if ((e = json_parse(text, why, &root)) != ERR_OK)
+		return e;
+	secrets = json_get(root, "secrets");
+	for (size_t i = 0; i < json_count(secrets); i++)
+		agent_read_secret(out, json_at(secrets, i),
+				  json_get(root, "streams"));
+	json_free(root);
+	return ERR_OK;
+}
+
+/* see secret_int.h */
+enum err
+secret_ask_agent(const char *addr, struct why *why, struct secret_list *out)
+{
 	struct buf body;
 	int status;
 	enum err e;
@@ -105,12 +121,7 @@ secret_ask_agent(const char *addr, struct why *why, struct secret_list *out)
 			    "of a meshcert-agent?",
 			    addr, status);
 	if (e == ERR_OK)
-		e = json_parse(buf_get(&body), why, &root);
-	secrets = json_get(root, "secrets");
-	for (size_t i = 0; e == ERR_OK && i < json_count(secrets); i++)
-		agent_read_secret(out, json_at(secrets, i),
-				  json_get(root, "streams"));
-	json_free(root);
+		e = secret_read_page(buf_get(&body), why, out);
 	buf_fini(&body);
 	return e;
 }

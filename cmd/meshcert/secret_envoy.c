@@ -217,17 +217,17 @@ envoy_get_stat(struct slice stats, const char *secret, const char *leaf)
 	return value;
 }
 
-/* Envoy keeps what it took last: a refused update shows in the counters
- * only. */
-static void
-envoy_read_acks(struct secret_list *l, struct slice stats)
+/* see secret_int.h. Envoy keeps what it took last: a refused update shows in
+ * the counters only. */
+void
+secret_read_stats(struct slice text, struct secret_list *l)
 {
 	for (size_t i = 0; i < l->cnt; i++) {
 		struct secret_item *it = &l->items[i];
 		uint64_t good, bad;
 
-		good = envoy_get_stat(stats, it->name, "update_success");
-		bad = envoy_get_stat(stats, it->name, "update_rejected");
+		good = envoy_get_stat(text, it->name, "update_success");
+		bad = envoy_get_stat(text, it->name, "update_rejected");
 		if (good + bad == 0 || it->ack[0] != '\0')
 			continue;
 		mem_free(it->ack);
@@ -273,7 +273,7 @@ secret_ask_envoy(const char *admin, struct why *why, struct secret_list *out)
 	buf_reset(&body);
 	if (e == ERR_OK &&
 	    envoy_get(admin, "/stats?filter=%5Esds%5C.", NULL, &body) == ERR_OK)
-		envoy_read_acks(out, buf_get(&body));
+		secret_read_stats(buf_get(&body), out);
 	buf_fini(&body);
 	mem_free(source);
 	return e;

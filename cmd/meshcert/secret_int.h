@@ -41,6 +41,17 @@ void secret_item_set_pem(struct secret_item *it, struct slice pem);
  * ERR_SYNTAX: that is no configuration dump. */
 MUST_USE enum err secret_read_dump(struct slice text, const char *source,
 				   struct why *why, struct secret_list *out);
+/* The answer of /stats, for the secrets of a dump: what was refused. */
+void secret_read_stats(struct slice text, struct secret_list *l);
+/* A meshcert-agent's page /status. */
+MUST_USE enum err secret_read_page(struct slice text, struct why *why,
+				   struct secret_list *out);
+/* Both hold no control characters, whatever was read. */
+void secret_write_table(const struct secret_list *l, struct wall at,
+			struct buf *out);
+void secret_write_json(const struct secret_list *l, const char *destination,
+		       struct wall at, struct buf *out);
+
 /* From a running Envoy. */
 MUST_USE enum err secret_ask_envoy(const char *admin, struct why *why,
 				   struct secret_list *out);

@@ -5,14 +5,26 @@
 
 #include "base/mem.h"
 
-static char *
+/* ASCII's, and U+0080 to U+009F in UTF-8: some terminals obey those too. */
+static bool
+is_control(const unsigned char *p)
+{
+	return *p < 0x20 || *p == 0x7f ||
+	       (p[0] == 0xc2 && p[1] >= 0x80 && p[1] < 0xa0);
+}
+
+/* see table.h */
+char *
 table_dup_cell(const char *text)
 {
 	char *cell = mem_dup_str(text == NULL ? "" : text);
 
 	for (char *p = cell; *p != '\0'; p++) {
-		if ((unsigned char)*p < 0x20 || *p == 0x7f)
-			*p = '?';
+		if (!is_control((const unsigned char *)p))
+			continue;
+		if (*p == '\xc2')
+			*p++ = '?';
+		*p = '?';
 	}
 	return cell;
 }

@@ -16,8 +16,11 @@ struct table {
 	bool hidden[TABLE_COLUMNS_MAX]; /* columns that are not printed */
 };
 
-/* The next row; as many cells as the first row (the headings) had. NULL is an
- * empty cell; control characters become '?'. */
+/* What strangers wrote, for a terminal: control characters become '?'. NULL is
+ * empty. The caller owns it. */
+char *table_dup_cell(const char *text);
+/* The next row; as many cells as the first row (the headings) had; each goes
+ * through table_dup_cell. */
 void table_add(struct table *t, const char *const *cells, size_t cnt);
 /* `gap` blanks between columns, none behind the last. */
 void table_print(const struct table *t, size_t gap, struct buf *out);

@@ -1,5 +1,5 @@
 /* fuzz_grpc_frame.c - message framing, cut at a place that the first byte
- * names, gives the same messages as in one piece; timeouts. */
+ * names, gives the same messages as in one piece; timeouts, retry delays. */
 #include "base/attr.h"
 #include "grpc/grpc.h"
 #include "grpc/grpc_int.h"
@@ -44,6 +44,7 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	grpc_text_decode(in, text);
 	if (grpc_timeout_parse(in, &ms) == ERR_OK)
 		must(ms <= 99999999ull * 3600 * 1000);
+	(void)grpc_retry_parse(in);
 	grpc_reader_init(&r, MESSAGE_MAX);
 	read_all(&r, in, &whole);
 	grpc_reader_fini(&r);

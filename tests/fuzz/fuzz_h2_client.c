@@ -2,7 +2,7 @@
  * under way: one to be answered, one that streams, one that is given up.
  * Whatever comes, each call that was not given up ends once. */
 #include "base/attr.h"
-#include "grpc/grpc.h"
+#include "h2_fuzz.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
@@ -61,25 +61,16 @@ start(struct grpc_client *g, size_t i, bool half_close)
 int
 LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
-	static const struct h2_limits limits = {
-		.streams_max = 10,
-		.header_bytes_max = 1000,
-		.stream_out_max = 10000,
-		.out_max = 15000,
-		.window = 65535,
-		.header_table = 4096,
-		.cheap_frames_max = 50,
-	};
 	const struct mono at = {1};
 	struct grpc_client *g;
 	struct buf out;
 
-	must(grpc_client_new("a.test", true, &limits, &g) == ERR_OK);
+	must(grpc_client_new("a.test", true, &h2_fuzz_limits, &g) == ERR_OK);
 	buf_init(&out, 100000);
 	start(g, 0, true);
 	start(g, 1, false);
 	start(g, 2, true);
-	(void)grpc_client_take_output(g, &out, 50000);
+	(void)grpc_client_take_output(g, &out, H2_FUZZ_TAKE_MAX);
 	(void)grpc_client_feed(g, slice_of(data, size / 2), at);
 	if (now.call[1] != NULL)
 		(void)grpc_request_send(now.call[1], SLICE_LIT("more"));
@@ -87,7 +78,7 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 		grpc_request_cancel(&now.call[2]);
 	(void)grpc_client_feed(
 		g, slice_sub(slice_of(data, size), size / 2, size), at);
-	(void)grpc_client_take_output(g, &out, 50000);
+	(void)grpc_client_take_output(g, &out, H2_FUZZ_TAKE_MAX);
 	grpc_client_free(g, "the end");
 	must(now.ended[0] == 1 && now.ended[1] == 1 && now.ended[2] <= 1);
 	buf_fini(&out);

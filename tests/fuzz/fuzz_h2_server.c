@@ -2,7 +2,7 @@
  * before them, so that the fuzzer starts behind it. */
 #include "base/attr.h"
 #include "base/mem.h"
-#include "grpc/grpc.h"
+#include "h2_fuzz.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
@@ -50,21 +50,12 @@ static const struct grpc_method methods[] = {
 int
 LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
-	static const struct h2_limits limits = {
-		.streams_max = 10,
-		.header_bytes_max = 1000,
-		.stream_out_max = 10000,
-		.out_max = 15000,
-		.window = 65535,
-		.header_table = 4096,
-		.cheap_frames_max = 50,
-	};
 	struct grpc_server *g;
 	struct buf out;
 	struct mono now = {1};
 	struct mono next;
 
-	if (grpc_server_new(methods, &limits, NULL, &g) != ERR_OK)
+	if (grpc_server_new(methods, &h2_fuzz_limits, NULL, &g) != ERR_OK)
 		return 0;
 	buf_init(&out, 100000);
 	(void)grpc_server_feed(g, SLICE_LIT("PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"),
@@ -76,7 +67,7 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 		g, slice_sub(slice_of(data, size), size / 2, size), now);
 	now = mono_add_ms(now, 1000);
 	(void)grpc_server_expire(g, now, &next);
-	(void)grpc_server_take_output(g, &out, 50000);
+	(void)grpc_server_take_output(g, &out, H2_FUZZ_TAKE_MAX);
 	grpc_server_free(g);
 	buf_fini(&out);
 	return 0;

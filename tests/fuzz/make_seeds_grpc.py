@@ -55,6 +55,11 @@ def main():
         request(3, "/b", b"") + frame(3, 0, 3, b"\0\0\0\x08"))
     put("h2_server", "control", settings + frame(6, 0, 0, b"12345678") +
         frame(8, 0, 0, b"\0\0\1\0") + frame(2, 0, 1, b"\0\0\0\0\x10"))
+    put("h2_scan", "echo", b"\5" + settings + request(1, "/a", b"hello"))
+    put("h2_scan", "all", b"\0" + b"".join(
+        frame(kind, flags, 1, b"x" * size)
+        for kind in range(11) for flags, size in ((0, 0), (1, 3), (8, 20))))
+    put("h2_scan", "cut", b"\x20" + frame(0, 0, 1, b"x" * 300)[:100])
     value = field(1, "k") + field(2, field(3, "text"))
     nested = field(1, field(1, "n") + field(2, field(5, field(1, value))))
     listed = field(1, field(1, "l") + field(2, field(6, field(

@@ -268,6 +268,11 @@ def make_answers():
     write("h2_client", "refused", settings + frame(
         1, 5, 1, head + literal(b"grpc-status", b"16") +
         literal(b"grpc-message", b"who%20%c3%a4re you")))
+    write("h2_client", "later", settings + frame(1, 4, 1, head) + frame(
+        1, 5, 1, literal(b"grpc-status", b"8") +
+        literal(b"grpc-retry-pushback-ms", b"1500")) + frame(
+            1, 5, 3, head + literal(b"grpc-status", b"14") +
+            literal(b"grpc-retry-pushback-ms", b"-1")))
     write("h2_client", "stream", settings + frame(1, 4, 3, head) +
           frame(0, 0, 3, data + data[:7]) + frame(0, 0, 3, data[7:]) +
           frame(1, 5, 3, good))
