@@ -23,6 +23,11 @@ AUTHORITIES = {
     "name constraints": {"issuer.name_constraints": True},
     "two tiers, name constraints": {"issuer.tiers": 2,
                                     "issuer.name_constraints": True},
+    # Plugged in: what others made, and how many stand above ours.
+    "plugged in": {"plug": ("p256", 1)},
+    "plugged in, the root itself": {"plug": ("p256", 0)},
+    "plugged in, two above": {"plug": ("p384", 2)},
+    "plugged in, RSA-2048": {"plug": ("rsa2048", 1)},
 }
 # What pkilint says and we do all the same, each with its reason.
 EXCLUDED = (
@@ -52,11 +57,11 @@ def serving_pem(one):
 class Made:
     """Certificates of one authority as files."""
 
-    def __init__(self, one, folder):
+    def __init__(self, one, folder, is_plugged):
         self.root = folder / "root.pem"
         self.root.write_text(one.root_pem())
         self.above, self.leaves = folder / "above.pem", {}
-        self.all = {"root": self.root}
+        self.all = {} if is_plugged else {"root": self.root}
         for kind in LEAVES:
             with one.channel() as channel:
                 chain = rpc.create_certificate(
@@ -64,7 +69,7 @@ class Made:
                     token=one.issuer.token("shop", "cart"))
             self.add(folder, kind, chain[0])
             self.above.write_text("".join(chain[1:-1]))
-            if len(chain) > 2:
+            if len(chain) > 2 and not is_plugged:
                 self.all["issuing"] = self.above
         self.add(folder, "serving", serving_pem(one))
 
@@ -74,15 +79,27 @@ class Made:
         self.leaves[name] = self.all[name] = path
 
 
+def plugged(folder, kind, above):
+    """The configuration of a CA below so many others."""
+    ca = pki.TestCA("root of others", kind)
+    for n in range(above):
+        ca = pki.TestCA(f"{n + 1} below it", kind, parent=ca)
+    return {"issuer.kind": "files",
+            "issuer.dir": str(ca.write_cacerts(folder))}
+
+
 @pytest.fixture(scope="module", params=AUTHORITIES.values(),
                 ids=list(AUTHORITIES))
-def made(request, build):
+def made(request, build, tmp_path_factory):
     """The certificates of each authority in turn."""
     config = {"csr.allow_ed25519": True, **request.param}
+    plug = config.pop("plug", None)
+    if plug:
+        config.update(plugged(tmp_path_factory.mktemp("cacerts"), *plug))
     with meshcert.shared_authority(build, "RS256", config=config) as one:
         folder = one.folder.parent / "made"
         folder.mkdir()
-        yield Made(one, folder)
+        yield Made(one, folder, plug is not None)
 
 
 def run(*words):

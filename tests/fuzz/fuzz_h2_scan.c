@@ -9,7 +9,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 static struct h2 *
 new_session(bool server)
 {
-	static const struct h2_cbs cbs = {NULL};
+	static const struct h2_cbs cbs = {0};
 	struct h2_limits limits = h2_fuzz_limits;
 	struct h2 *h;
 
