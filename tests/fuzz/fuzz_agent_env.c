@@ -1,6 +1,7 @@
 /* fuzz_agent_env.c - an environment of Istio's agent, one variable after the
- * other, each ended by a NUL. What is taken is a configuration that can be
- * printed and read. */
+ * other, each ended by a NUL; those that begin with "--set " are settings of the
+ * command line. What is taken is a configuration that can be printed and read.
+ */
 #include "base/mem.h"
 
 /* A program's files, not of the library. */
@@ -28,21 +29,39 @@ check_print(const struct agent_conf *c)
 	buf_fini(&out);
 }
 
+/* Settings come before the environment. */
+static enum err
+take_all(struct agent_conf *c, char *text, size_t size, struct why *why)
+{
+	static const char set[] = "--set ";
+	char *envp[VARS_MAX + 1] = {NULL};
+	size_t cnt = 0;
+	enum err ret;
+
+	for (size_t at = 0; at < size && cnt < VARS_MAX;
+	     at += strlen(text + at) + 1) {
+		if (strncmp(text + at, set, sizeof(set) - 1) != 0) {
+			envp[cnt++] = text + at;
+			continue;
+		}
+		ret = agent_conf_set(c, text + at + sizeof(set) - 1, why);
+		if (ret != ERR_OK)
+			return ret;
+	}
+	if ((ret = agent_conf_set_env(c, envp, why)) != ERR_OK)
+		return ret;
+	return agent_conf_finish(c, why);
+}
+
 int
 LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
 	char *text = mem_dup_slice_str(slice_of(data, size));
-	char *envp[VARS_MAX + 1] = {NULL};
 	struct agent_conf c;
 	struct why why = {""};
-	size_t cnt = 0;
 
-	for (size_t at = 0; at < size && cnt < VARS_MAX;
-	     at += strlen(text + at) + 1)
-		envp[cnt++] = text + at;
 	must(agent_conf_parse(SLICE_NONE, "none", &c, &why) == ERR_OK);
-	if (agent_conf_set_env(&c, envp, &why) != ERR_OK ||
-	    agent_conf_finish(&c, &why) != ERR_OK)
+	if (take_all(&c, text, size, &why) != ERR_OK)
 		must(why.text[0] != '\0');
 	else
 		check_print(&c);

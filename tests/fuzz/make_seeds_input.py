@@ -196,6 +196,12 @@ def make_callers():
         {**good, "id": {"text": "spiffe://td.test/x"}}).encode())
     write("ra", "claim-domain", b"\2" + json.dumps(
         {**good, "id": {"text": "spiffe://else.test/x"}}).encode())
+    write("ra", "no-account", b"\1" + json.dumps(
+        {**good, "sub": "x"}).encode())
+    write("ra", "claim-none", b"\2" + json.dumps(good).encode())
+    write("ra", "claim-no-path", b"\2" + json.dumps(
+        {**good, "id": {"text": "spiffe://td.test"}}).encode())
+    write("ra", "join-cut", b"\0Bearer mjt_" + b"A" * 42)
     write("ra", "join", b"\0Bearer mjt_" + b"A" * 43)
     write("ra", "basic", b"\0Basic x")
     write("ra", "token", b"\0Bearer " + b".".join(
@@ -245,6 +251,33 @@ def make_environments():
     write("agent_env", "rsa", "WORKLOAD_RSA_KEY_SIZE=4096\0CA_PROVIDER=GKE\0"
           "ISTIOD_SAN=x\0CA_ROOT_CA=SYSTEM\0PROV_CERT=/etc/x")
     write("agent_env", "headers", "CA_HEADER_X=y\0CA_HEADER_=\0=\0A")
+    for name, value in (("CREDENTIAL_FETCHER_TYPE", "JWT"),
+                        ("JWT_POLICY", "first-party-jwt"),
+                        ("CA_HEADER_", "x"), ("PKCS8_KEY", "1"),
+                        ("WORKLOAD_IDENTITY_SOCKET_FILE", "a/b"),
+                        ("ECC_CURVE", "P521"), ("SECRET_TTL", "1"),
+                        ("XDS_ROOT_CA", "x"), ("TRUST_DOMAIN", "A")):
+        write("agent_env", f"one-{name.lower()}", f"{name}={value}\0"
+              "ECC_SIGNATURE_ALGORITHM=ECDSA")
+    write("agent_env", "rsa-4096", "WORKLOAD_RSA_KEY_SIZE=4096")
+    write("agent_env", "proxy-config",
+          'PROXY_CONFIG={"discoveryAddress":"a:1"}\0ISTIOD_SAN=b')
+
+    def settings(name, *pairs):
+        write("agent_env", f"set-{name}", "\0".join(
+            f"--set {pair}" for pair in pairs))
+    settings("identity", "identity.spiffe_id=spiffe://td/ns/a/sa/b",
+             "identity.trust_domain=td", "socket.group=7",
+             "socket.allow=[any, 12]", "cert.renew_ratio=.5",
+             "chain.warn=[key-ids, serial]", "ca.headers=[\"a: b\"]")
+    for number, pair in enumerate((
+            "identity.spiffe_id=spiffe://else/a", "identity.spiffe_id=x",
+            "socket.group=x", "socket.allow=[x]", "cert.renew_ratio=1.5",
+            "cert.renew_jitter=0.x", "chain.warn=[none]",
+            "ca.headers=[x]", "key.rsa_bits=2049", "ca.retry_min=2h", "x",
+            "x.y=z")):
+        settings(f"bad-{number}", pair)
+    settings("both", "files.mounted=true", "ca.client_cert_dir=/x")
 
 
 # ---- servers -----------------------------------------------------------------

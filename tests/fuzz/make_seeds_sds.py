@@ -31,6 +31,10 @@ write("sds_request", "nack", field(1, b"6") + field(3, b"ROOTCA") + field(4, URL
 write("sds_request", "names", field(2, NODE) + field(3, PAIR) +
       field(3, b"file-root:system") + field(3, b"spiffe://td.test/ns/a/sa/b") +
       field(3, b"td.test") + field(4, URL))
+write("sds_request", "bad-names", b"".join(field(3, n) for n in (
+    b"", b"file-cert:a", b"file-root:", b"spiffe://", b"a/b")) + b"\x18\x07")
+write("sds_request", "many", field(3, b"a") * 300)
+write("sds_request", "cut", field(2, NODE) + b"\x1a\x09x")
 write("delta_request", "first", field(1, NODE) + field(2, URL) + field(3, b"default") +
       field(5, field(1, b"default") + field(2, b"0123456789abcdef")))
 write("delta_request", "change", field(2, URL) + field(3, PAIR) + field(4, b"default") +
