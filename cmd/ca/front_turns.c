@@ -104,8 +104,8 @@ front_wait_turn(struct issue *is)
 {
 	struct front *f = is->front;
 	struct connection *c = is->conn;
-	size_t max = ca_queue_max_of((size_t)f->conf.limit_queue,
-				     issue_class(is));
+	size_t max =
+		ca_queue_max_of((size_t)f->conf.limit_queue, issue_class(is));
 
 	/* No more for one than there is room left for all of its class. */
 	if (f->waiting_cnt >= max || c->waiting_cnt >= max - f->waiting_cnt)
