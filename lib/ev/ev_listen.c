@@ -29,13 +29,7 @@ struct ev_listener {
 	bool closed;
 };
 
-static void
-listener_resume(void *arg)
-{
-	struct ev_listener *l = arg;
-
-	must(ev_source_want(l->loop, &l->source, EPOLLIN) == ERR_OK);
-}
+static void listener_on_retry(void *arg);
 
 /* Out of descriptors or memory: the connection stays in the kernel's queue,
  * and asking again at once would only burn the CPU. */
@@ -43,11 +37,18 @@ static void
 listener_pause(struct ev_listener *l)
 {
 	must(ev_source_want(l->loop, &l->source, 0) == ERR_OK);
-	if (l->retry != NULL)
-		return;
-	if (ev_timer_start(l->loop, RETRY_MS, listener_resume, l, &l->retry) !=
-	    ERR_OK)
-		listener_resume(l);
+	if (l->retry == NULL)
+		must(ev_timer_start(l->loop, RETRY_MS, listener_on_retry, l,
+				    &l->retry) == ERR_OK);
+}
+
+static void
+listener_on_retry(void *arg)
+{
+	struct ev_listener *l = arg;
+
+	if (ev_source_want(l->loop, &l->source, EPOLLIN) != ERR_OK)
+		listener_pause(l);
 }
 
 /* True: there may be more. */

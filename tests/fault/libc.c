@@ -7,6 +7,7 @@
  *
  *   libc.alloc   libc.open    libc.read   libc.write   libc.sync
  *   libc.rename  libc.resize  libc.recv   libc.send    libc.accept
+ *   libc.watch (a descriptor that epoll shall watch)
  *
  * libc.clock: its number is added, in seconds, to the wall clock. */
 #include <errno.h>
@@ -15,6 +16,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/epoll.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
@@ -37,6 +39,7 @@ static struct fail_site site_write = {.name = "libc.write", .is_quiet = true};
 static struct fail_site site_recv = {.name = "libc.recv", .is_quiet = true};
 static struct fail_site site_send = {.name = "libc.send", .is_quiet = true};
 static struct fail_site site_accept = {.name = "libc.accept", .is_quiet = true};
+static struct fail_site site_watch = {.name = "libc.watch", .is_quiet = true};
 static struct fail_site site_sync = {.name = "libc.sync"};
 static struct fail_site site_rename = {.name = "libc.rename"};
 static struct fail_site site_resize = {.name = "libc.resize"};
@@ -287,6 +290,14 @@ accept4(int fd, __SOCKADDR_ARG addr, socklen_t *restrict len, int flags)
 	if (libc_fails(&site_accept))
 		return -1;
 	return (int)syscall(SYS_accept4, fd, addr.__sockaddr__, len, flags);
+}
+
+int
+epoll_ctl(int set, int op, int fd, struct epoll_event *event)
+{
+	if (op == EPOLL_CTL_ADD && libc_fails(&site_watch))
+		return -1;
+	return (int)syscall(SYS_epoll_ctl, set, op, fd, event);
 }
 
 /* ---- the wall clock ---------------------------------------------------- */

@@ -45,6 +45,7 @@ def begin(make_faulty, **config):
     ("front:libc.recv", SHORT), ("front:libc.send", SHORT),
     ("front:libc.accept", (fail.ERROR, errno.ECONNABORTED)),
     ("front:libc.accept", (fail.ERROR, errno.EMFILE)),
+    ("front:libc.watch", (fail.ERROR, errno.ENOMEM)),
 ], ids=lambda v: v if isinstance(v, str) else f"{v[0]}-{v[1]}")
 def test_in_an_issue(make_faulty, row, how):
     one, points, callers = begin(make_faulty)
@@ -99,6 +100,19 @@ def test_in_what_comes_after_an_issue(make_faulty, row, how):
               for topic, lines in one.status().items()}
     assert levels["audit"] == ["STATUS_OK"], one.status()["audit"]
     callers.check()
+
+
+def test_a_front_that_cannot_listen_again_tries_again(make_faulty):
+    """It had no descriptor for a moment, and no memory after that: those
+    who are connected notice nothing."""
+    one, points, callers = begin(make_faulty)
+    before = one.roles()["front"]
+    points.arm("front:libc.watch", fail.ERROR, 1, errno.ENOMEM)
+    points.arm("front:libc.accept", fail.ERROR, 1, errno.EMFILE)
+    callers.await_issue("it listened again")
+    assert points.fired("front:libc.watch")
+    assert points.fired("front:libc.accept")
+    assert one.roles()["front"] == before
 
 
 def test_who_signs_without_an_audit_log_is_told_to_restart(make_faulty):
