@@ -352,6 +352,8 @@ agent_open(struct agent_run *r, struct why *why)
 	struct agent *a = &r->a;
 	enum err ret;
 
+	if ((ret = agent_confine_start(a, why)) != ERR_OK)
+		return ret;
 	if ((ret = ev_loop_new(&a->loop)) != ERR_OK ||
 	    (ret = metric_block_map(agent_metrics, -1, true, &a->metrics)) !=
 		    ERR_OK)

@@ -165,6 +165,17 @@ confine_free_ask(struct sandbox_ask *ask)
 }
 
 enum err
+agent_confine_start(const struct agent *a, struct why *why)
+{
+	const struct sandbox_ask ask = {
+		.mode = (enum sandbox_mode)a->conf.sandbox};
+	struct why missing = {0};
+
+	/* What is missing, agent_confine says. */
+	return sandbox_enter("agent.start", &ask, &missing, why);
+}
+
+enum err
 agent_confine(struct agent *a, struct why *why)
 {
 	struct sandbox_ask ask = {.mode = (enum sandbox_mode)a->conf.sandbox};

@@ -9,6 +9,10 @@
 
 #include "agent/agent.h"
 
+/* Before the event loop is made: what the agent never needs, not even at its
+ * start, and what libuv must not begin to use (row `agent.start`).
+ * ERR_UNAVAILABLE  as agent_confine */
+MUST_USE enum err agent_confine_start(const struct agent *a, struct why *why);
 /* Makes the folders of sockets and output where they are not there yet, then
  * enters. a->conf, a->defaults and the status port are there; sockets are not
  * yet. What the kernel lacks, and which folder was not found, is logged.

@@ -27,7 +27,7 @@ struct sandbox_role {
 	bool has_threads;  /* starts threads; never processes */
 	bool has_children; /* forks, never executes; may kill its children */
 	bool has_modules;  /* loads shared libraries later */
-	bool is_open;      /* all is promised but sandbox_hostile_to_all */
+	bool is_open;      /* denied: sandbox_hostile_to_all, io_uring */
 	unsigned fds_max;  /* 0: as it was */
 };
 

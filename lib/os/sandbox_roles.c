@@ -162,6 +162,12 @@ const struct sandbox_role sandbox_roles[] = {
 		.has_children = true,
 	},
 	{
+		/* The same, before it makes its event loop. */
+		.name = "agent.start",
+		.has_children = true,
+		.is_open = true,
+	},
+	{
 		/* Starts all the others, which inherit this: it promises only
 		 * what none of them, and no newer program, ever does. */
 		.name = "supervisor",

@@ -229,6 +229,19 @@ filter_fill(scmp_filter_ctx ctx, const struct sandbox_role *role)
 	return r;
 }
 
+/* What a ring does, no filter sees. And libuv (from 1.46 on) makes one with its
+ * loop where it can, and ends the process where it may not use it later. */
+static int
+filter_fill_open(scmp_filter_ctx ctx)
+{
+	int r = filter_add(ctx, SCMP_ACT_ERRNO(EPERM), "io_uring_setup", 0,
+			   NULL);
+
+	return r != 0 ? r
+		      : filter_add_list(ctx, SCMP_ACT_KILL_PROCESS,
+					sandbox_hostile_to_all);
+}
+
 /* Takes the filter's state. The library built a tree of a few hundred
  * kilobytes, which goes back to the system. */
 static enum err
@@ -258,8 +271,7 @@ sandbox_seccomp_enter(const struct sandbox_role *role, struct why *why)
 	r = seccomp_attr_set(ctx, SCMP_FLTATR_ACT_BADARCH,
 			     SCMP_ACT_KILL_PROCESS);
 	if (r == 0 && role->is_open)
-		r = filter_add_list(ctx, SCMP_ACT_KILL_PROCESS,
-				    sandbox_hostile_to_all);
+		r = filter_fill_open(ctx);
 	else if (r == 0)
 		r = filter_fill(ctx, role);
 	return filter_load(ctx, r, why);

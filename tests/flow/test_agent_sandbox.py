@@ -48,8 +48,9 @@ def kernel(make):
 
 
 def settled(agent):
-    """Two filters: what it enters with, and what ends its start."""
-    return status_of(agent.process.pid).get("Seccomp_filters") == "2"
+    """Three filters: from the start on, what it enters with, and what ends
+    its start."""
+    return status_of(agent.process.pid).get("Seccomp_filters") == "3"
 
 
 @pytest.mark.parametrize("how", ["default", "key", "environment"])

@@ -14,6 +14,7 @@
 #include <sys/resource.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
+#include <sys/syscall.h>
 #include <sys/un.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -627,6 +628,32 @@ try_mount(void)
 		       : -1;
 }
 
+static int
+try_ring(void)
+{
+	uint8_t params[256] = {0};
+
+	return (int)syscall(SYS_io_uring_setup, 1, params);
+}
+
+/* Whoever has one does by it what no filter sees; libuv has one where it can.
+ */
+static void
+no_ring_is_made_from_the_start_on(void **state)
+{
+	static const char *const roles[] = {"supervisor", "agent.start",
+					    "front", "agent"};
+
+	(void)state;
+	skip_without_sandbox();
+	for (size_t i = 0; i < COUNT_OF(roles); i++)
+		assert_int_equal(try_as(roles[i], SANDBOX_REQUIRED, try_ring),
+				 REFUSED);
+	/* Not every kernel, and no careful container, lets anybody. */
+	if (try_ring() >= 0)
+		assert_int_equal(try_as("agent", SANDBOX_OFF, try_ring), DONE);
+}
+
 /* It starts all others, so what it keeps itself from is short. */
 static void
 a_supervisor_leaves_other_processes_and_the_kernel_alone(void **state)
@@ -786,6 +813,7 @@ main(void)
 		cmocka_unit_test(the_agent_makes_its_socket_and_then_no_more),
 		cmocka_unit_test(
 			a_supervisor_leaves_other_processes_and_the_kernel_alone),
+		cmocka_unit_test(no_ring_is_made_from_the_start_on),
 		cmocka_unit_test(a_role_without_promises_is_refused),
 	};
 
