@@ -1,6 +1,7 @@
 /* fuzz_agent_env.c - an environment of Istio's agent, one variable after the
- * other, each ended by a NUL; those that begin with "--set " are settings of the
- * command line. What is taken is a configuration that can be printed and read.
+ * other, each ended by a NUL; those that begin with "--set " are settings of
+ * the command line. What is taken is a configuration that can be printed and
+ * read.
  */
 #include "base/mem.h"
 

@@ -1,6 +1,6 @@
-/* fuzz_tls_server.c - bytes from anybody to a TLS server. A TLS 1.2 client shows
- * its certificate in clear, without regard to what the server said, so that
- * what it shows is judged too. */
+/* fuzz_tls_server.c - bytes from anybody to a TLS server. A TLS 1.2 client
+ * shows its certificate in clear, whatever the server said, so that what it
+ * shows is judged too. */
 #include "tls_fuzz.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);

@@ -143,9 +143,9 @@ a_token_is_what_is_said_of_it(void **state)
 
 		verdict.says = all_verdicts[i % COUNT_OF(all_verdicts)];
 		make_token(rows[row].alg, signature, &token);
-		assert_int_equal(jwks_parse(slice_of_str(rows[row].jwks), NULL,
-					    &set),
-				 ERR_OK);
+		assert_int_equal(
+			jwks_parse(slice_of_str(rows[row].jwks), NULL, &set),
+			ERR_OK);
 		assert_int_equal(jwt_read(buf_get(&token), NULL, &t), ERR_OK);
 		e = jwt_verify(&t, set, &opts, wall_of_sec(NOW_SEC), &why);
 		assert_int_equal(e, verdict.says == ERR_OK ? ERR_OK

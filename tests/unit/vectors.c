@@ -2,8 +2,8 @@
  * test_signatures.py give it signatures on stdin and read here what the readers
  * of requests and tokens say of each.
  *
- * A line in: FORM and fields, hexadecimal, "-" is empty. A line out: the name of
- * enum err.
+ * A line in: FORM and fields, hexadecimal, "-" is empty. A line out: the name
+ * of enum err.
  *
  *   x509 SPKI MESSAGE SIGNATURE ALGORITHM   as a request carries it
  *   jose SPKI MESSAGE SIGNATURE ALGORITHM   r||s, as a token carries it
