@@ -321,7 +321,7 @@ authority_on_alone(void *arg)
 	struct authority *a = arg;
 
 	log_error("authority.signer",
-		  "no new link to the signer came: this role ends, to be "
+		  "no link to the signer is left: this role ends, to be "
 		  "started and linked again");
 	role_exit(a->role);
 }
@@ -335,8 +335,7 @@ signer_on_close(void *arg, enum err why)
 	ipc_close(&a->signer);
 	a->issuer_since = wall_now();
 	authority_fail_signing(a);
-	/* A link that was cut while both ends live is made anew by nobody. */
-	must(ev_timer_start(a->loop, ROLE_RELINK_MS, authority_on_alone, a,
+	must(ev_timer_start(a->loop, role_relink_ms(why), authority_on_alone, a,
 			    &a->alone) == ERR_OK);
 }
 

@@ -111,6 +111,15 @@ const struct conf_key ca_conf_keys[] = {
 	 .min = 100,
 	 .max = 600000,
 	 .help = "How long a stop waits for requests that were accepted."},
+	{.name = "start",
+	 .type = CONF_DURATION,
+	 .offset = AT(start_ms),
+	 .deflt = "1m",
+	 .min = 1000,
+	 .max = 3600000,
+	 .help = "How long a role may take until it works; one that does not "
+		 "is ended and started again. A key of the CA is made, and the "
+		 "newest audit file read, in it."},
 	{.name = "user.prefix",
 	 .type = CONF_STRING,
 	 .offset = AT(user_prefix),

@@ -29,6 +29,7 @@ struct ca_conf {
 	char *trust_domain;
 	int64_t fronts;
 	int64_t drain_ms;
+	int64_t start_ms;
 	char *user_prefix;
 	int64_t uid_base;
 	int sandbox;   /* enum sandbox_mode */

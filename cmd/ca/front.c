@@ -136,7 +136,7 @@ front_on_alone(void *arg)
 	struct front *f = arg;
 
 	log_error("front.authority",
-		  "no new link to the authority came: this front ends, to be "
+		  "no link to the authority is left: this front ends, to be "
 		  "started and linked again");
 	role_exit(f->role);
 }
@@ -150,8 +150,7 @@ authority_on_close(void *arg, enum err why)
 	ipc_close(&f->authority);
 	f->serving_asked = false;
 	front_fail_pending(f);
-	/* A link that was cut while both ends live is made anew by nobody. */
-	must(ev_timer_start(f->loop, ROLE_RELINK_MS, front_on_alone, f,
+	must(ev_timer_start(f->loop, role_relink_ms(why), front_on_alone, f,
 			    &f->alone) == ERR_OK);
 }
 

@@ -85,7 +85,7 @@ static bool
 supervisor_may_reload(const char *name)
 {
 	static const char *const names[] = {
-		"drain",       "log.",          "cert.",
+		"drain",       "start",         "log.",          "cert.",
 		"csr.",        "token.",        "limit.",
 		"serving.ttl", "serving.names", "audit.on_full"};
 
@@ -122,6 +122,7 @@ supervisor_reload(struct supervisor *s)
 		old = s->conf;
 		s->conf = fresh;
 		fresh = old;
+		s->opts.start_ms = (uint64_t)s->conf.start_ms;
 		supervise_reload(s->roles_run, buf_get(&text));
 	}
 	ca_conf_free(&fresh);
@@ -556,6 +557,7 @@ supervisor_open(struct supervisor *s, struct why *why)
 		.links = links,
 		.metrics = ca_metrics,
 		.metrics_reader = "public",
+		.start_ms = (uint64_t)s->conf.start_ms,
 		.on_spawn = supervisor_on_spawn,
 		.on_ready = supervisor_on_ready,
 		.on_stopped = supervisor_on_stopped,

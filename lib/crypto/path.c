@@ -19,6 +19,7 @@
 #include <stdio.h>
 
 #include "base/mem.h"
+#include "crypto/key_int.h"
 
 enum {
 	PATH_CERT_MAX = 32,
@@ -45,8 +46,7 @@ parse_cert(struct slice der, X509 **out)
 		return ERR_OK;
 	X509_free(*out);
 	*out = NULL;
-	ERR_clear_error();
-	return ERR_SYNTAX;
+	return key_fail(ERR_SYNTAX);
 }
 
 static void
@@ -358,8 +358,7 @@ try_path(struct path_try *t, STACK_OF(X509) * only, struct why *why)
 	else
 		ret = refuse(t, ctx, why);
 	X509_STORE_CTX_free(ctx);
-	ERR_clear_error();
-	return ret;
+	return ret == ERR_OK ? ERR_OK : key_fail(ret);
 }
 
 static bool

@@ -28,10 +28,8 @@ struct pubkey {
 	uint8_t ed25519[ED25519_LEN];
 };
 
-/* What failed, after the library's queue was emptied. Where it failed for
- * memory, that says nothing about the key or the signature: no caller is blamed
- * for it, the process ends as with mem_new. */
-static enum err
+/* see key_int.h */
+enum err
 key_fail(enum err e)
 {
 	uint32_t error;

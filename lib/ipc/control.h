@@ -23,7 +23,8 @@ enum control_type {
 	CONTROL_STOP,       /* finish what was accepted, then exit */
 	CONTROL_CONFINE,    /* payload: see confine.h; right after CONFIG */
 	/* role to supervisor */
-	CONTROL_READY = 64 /* serving */
+	CONTROL_READY = 64, /* serving */
+	CONTROL_DONE        /* id: the CONFIG, CONFINE or GO that is done */
 };
 
 #endif

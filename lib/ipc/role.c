@@ -8,6 +8,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "base/fail.h"
 #include "base/log.h"
 #include "base/mem.h"
 #include "base/secret.h"
@@ -15,6 +16,10 @@
 #include "ipc/control.h"
 #include "ipc/ipc.h"
 #include "os/os.h"
+
+enum {
+	RELINK_MS = 15000
+};
 
 struct role {
 	const struct role_ops *ops;
@@ -35,15 +40,27 @@ role_fail(struct role *r, const char *what, enum err e, const struct why *why)
 	ev_loop_stop(r->loop);
 }
 
+/* The supervisor waits for each step of a start, and not for ever. */
+static void
+role_tell_done(struct role *r, enum control_type step)
+{
+	(void)ipc_send(r->control, CONTROL_DONE, step, SLICE_NONE);
+	/* The next step may hang before the loop comes to it. */
+	ipc_flush(r->control);
+}
+
 static void
 role_take_config(struct role *r, struct slice text)
 {
 	struct why why = {0};
 	enum err ret;
 
+	fail_point("role.config");
 	ret = r->ops->on_config(r->app, r, text, &why);
 	if (ret != ERR_OK)
 		role_fail(r, "configuration", ret, &why);
+	else
+		role_tell_done(r, CONTROL_CONFIG);
 	r->has_config = ret == ERR_OK;
 }
 
@@ -60,15 +77,18 @@ role_confine(struct role *r, struct slice payload)
 		return r->exit_code == 0 ? ERR_PROTOCOL : ERR_OK;
 	if ((ret = confine_read(payload, &ask)) != ERR_OK)
 		return ret;
+	fail_point("role.confine");
 	ret = sandbox_enter(r->ops->name, &ask, &missing, &why);
 	if (ret != ERR_OK) {
 		role_fail(r, "confinement", ret, &why);
 		r->has_config = false;
-	} else if (missing.text[0] != '\0') {
+		return ERR_OK;
+	}
+	if (missing.text[0] != '\0')
 		log_warn("role.sandbox",
 			 "this role is confined in part only: %s",
 			 missing.text);
-	}
+	role_tell_done(r, CONTROL_CONFINE);
 	return ERR_OK;
 }
 
@@ -96,9 +116,12 @@ role_go(struct role *r)
 	enum err ret;
 
 	r->started = true;
+	fail_point("role.start");
 	ret = r->ops->on_start(r->app, r, &why);
 	if (ret != ERR_OK)
 		role_fail(r, "start", ret, &why);
+	else
+		role_tell_done(r, CONTROL_GO);
 }
 
 static void
@@ -242,6 +265,17 @@ void
 role_exit(struct role *r)
 {
 	ev_loop_stop(r->loop);
+}
+
+uint64_t
+role_relink_ms(enum err why)
+{
+	/* The peer died, and is back before this: it is longer than the
+	 * supervisor's longest back-off. Or it has cut us off. */
+	if (why == ERR_CLOSED)
+		return RELINK_MS;
+	/* We have cut it off, and it lives: nothing will come. */
+	return 0;
 }
 
 bool

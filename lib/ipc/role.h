@@ -16,12 +16,6 @@
 
 struct role;
 
-enum {
-	/* A peer that died is back with a new link before this: longer than
-	 * the supervisor's longest back-off. */
-	ROLE_RELINK_MS = 15000
-};
-
 struct role_ops {
 	const char *program;
 	const char *name;
@@ -47,6 +41,11 @@ struct ev_loop *role_get_loop(struct role *r);
 void role_ready(struct role *r);
 /* Leaves the loop; role_run returns 0. */
 void role_exit(struct role *r);
+
+/* How long a role waits for a new link that cannot go on without, after the one
+ * before it ended: a link that was cut while both ends live is made anew by
+ * nobody. */
+uint64_t role_relink_ms(enum err why);
 
 /* "link.authority.3" -> true, "authority", 3. For on_give. */
 bool role_is_link(const char *name, char peer_out[32], unsigned *index_out);

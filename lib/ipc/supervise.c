@@ -28,6 +28,8 @@ struct supervised {
 	struct ipc *control;
 	struct ev_child *child;
 	struct ev_timer *restart;
+	struct ev_timer *deadline;  /* of its start */
+	enum control_type waits_for; /* to be done by it; 0: it has started */
 	struct mono started;
 	uint64_t backoff_ms;
 	int metrics_fd; /* -1: none */
@@ -73,12 +75,31 @@ supervise_check_ready(struct supervise *s)
 }
 
 static enum err
+supervised_take_done(struct supervised *p, uint64_t step)
+{
+	if (p->waits_for == 0 || step != p->waits_for)
+		return ERR_PROTOCOL;
+	switch (p->waits_for) {
+	case CONTROL_CONFIG:
+		p->waits_for = p->kind->sandbox == NULL ? CONTROL_GO
+							: CONTROL_CONFINE;
+		return ERR_OK;
+	case CONTROL_CONFINE:
+		p->waits_for = CONTROL_GO;
+		return ERR_OK;
+	default:
+		p->waits_for = 0;
+		ev_timer_cancel(&p->deadline);
+		return ERR_OK;
+	}
+}
+
+static enum err
 supervised_on_message(void *arg, uint16_t type, uint64_t id,
 		      struct slice payload, int fd)
 {
 	struct supervised *p = arg;
 
-	(void)id;
 	(void)payload;
 	if (fd >= 0) {
 		/* Roles have nothing to give: this one is not our program. */
@@ -90,6 +111,8 @@ supervised_on_message(void *arg, uint16_t type, uint64_t id,
 		p->ready = true;
 		supervise_check_ready(p->all);
 		return ERR_OK;
+	case CONTROL_DONE:
+		return supervised_take_done(p, id);
 	default:
 		return ERR_PROTOCOL;
 	}
@@ -253,6 +276,24 @@ supervised_schedule_restart(struct supervised *p)
 			    &p->restart) == ERR_OK);
 }
 
+/* A role that hangs (in a library that loops where memory is short, on a disk
+ * that does not answer) would be missed for ever: nothing of it ends. */
+static void
+supervised_on_deadline(void *arg)
+{
+	struct supervised *p = arg;
+
+	log_error("supervisor.start_deadline",
+		  "role=%s.%u pid=%d: %s was not done %llu s after its start "
+		  "(key start): it is ended, and started again",
+		  p->kind->name, p->index, (int)p->pid,
+		  p->waits_for == CONTROL_CONFIG    ? "reading its configuration"
+		  : p->waits_for == CONTROL_CONFINE ? "entering its sandbox"
+						    : "beginning to work",
+		  (unsigned long long)p->all->opts->start_ms / 1000);
+	(void)kill(p->pid, SIGKILL);
+}
+
 static void
 supervised_on_exit(void *arg, pid_t pid, int exit_code, int term_signal)
 {
@@ -263,6 +304,7 @@ supervised_on_exit(void *arg, pid_t pid, int exit_code, int term_signal)
 	p->pid = 0;
 	p->ready = false;
 	ipc_close(&p->control);
+	ev_timer_cancel(&p->deadline);
 	supervise_check_ready(s);
 	if (s->stopping) {
 		supervise_stop_next(s);
@@ -358,6 +400,9 @@ supervised_start(struct supervised *p)
 		supervised_schedule_restart(p);
 		return;
 	}
+	p->waits_for = CONTROL_CONFIG;
+	must(ev_timer_start(s->loop, s->opts->start_ms, supervised_on_deadline,
+			    p, &p->deadline) == ERR_OK);
 	log_debug("supervisor.spawned", "role=%s.%u pid=%d", p->kind->name,
 		  p->index, (int)p->pid);
 	(void)ipc_send(p->control, CONTROL_CONFIG, 0, buf_get(&s->config));
@@ -520,6 +565,7 @@ supervise_free(struct supervise *s)
 		ipc_close(&p->control);
 		ev_child_cancel(&p->child);
 		ev_timer_cancel(&p->restart);
+		ev_timer_cancel(&p->deadline);
 		if (p->metrics_fd >= 0)
 			(void)close(p->metrics_fd);
 	}

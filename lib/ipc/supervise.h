@@ -4,7 +4,10 @@
  * The supervisor holds configuration, ports and metric blocks; it never sees
  * bytes from the network, nor keys. A role that dies is restarted with
  * back-off (100 ms, doubling to 10 s; back to the start after a minute of
- * life); its links to living peers are made anew. Listening sockets and metric
+ * life); its links to living peers are made anew. One that does not finish a
+ * step of its start (configuration, sandbox, start) in time is ended and
+ * restarted. How long it takes to be ready after that has no limit: a front
+ * waits for a CA that an operator is yet to plug in. Listening sockets and metric
  * blocks outlive every role. */
 #ifndef IPC_SUPERVISE_H
 #define IPC_SUPERVISE_H
@@ -50,6 +53,7 @@ struct supervise_opts {
 	const struct metric *metrics;
 	const char *metrics_reader; /* role that gets every block, read-only, as
 				       "metrics.<role>.<n>" */
+	uint64_t start_ms; /* for a role's start; may be changed */
 	/* Hands a starting role what is its own (listening sockets, files)
 	 * by supervise_give. */
 	void (*on_spawn)(void *arg, struct supervised *role, const char *name,

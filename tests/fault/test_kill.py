@@ -85,7 +85,7 @@ def test_killed_at_any_step_nothing_is_lost(make_faulty, capsys):
     verify_chain(audit_lines(one))
     for name, path in fail.declared().items():
         if path.startswith("lib/ipc/"):
-            assert points.visited()[f"meshcert-ca:{name}"] > 0
+            assert any(row.endswith(f":{name}") for row in points.visited())
     one.start()
     levels = [level for level, _ in one.status()["audit"]]
     assert levels == ["STATUS_OK"]
