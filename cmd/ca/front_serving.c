@@ -329,6 +329,8 @@ front_take_serving_file(struct front *f, const char *name, int fd)
 	 * as a pair. */
 	if (ret == ERR_OK && strcmp(name, "serving.key") != 0)
 		return;
+	if (ret != ERR_OK && err_class(ret) == ERR_CLASS_ENV)
+		role_ask_again(f->role);
 	if (ret == ERR_OK)
 		ret = serving_load_files(f, &why);
 	if (ret != ERR_OK)

@@ -44,6 +44,7 @@ struct signer {
 	struct signer_file files[SIGNER_FILES_MAX];
 	size_t file_cnt;
 	bool is_set_whole;         /* its "end" has come */
+	bool is_file_unread;       /* of this set */
 	char reload_text[WHY_MAX]; /* why the newest plugged-in set is bad */
 	struct ev_timer *renewal;  /* two tiers: the issuing CA's */
 	bool started;
@@ -56,7 +57,7 @@ void signer_send_chain(struct signer *s);
 
 /* signer_issuer.c */
 MUST_USE enum err signer_open_issuer(struct signer *s, struct why *why);
-/* One file of a plugged-in set, then "end". fd stays the caller's. */
+/* "begin", the files of a plugged-in set, "end". fd stays the caller's. */
 void signer_take_file(struct signer *s, const char *name, int fd);
 void signer_describe_chain(const struct signer *s, struct msg_chain *out);
 void signer_forget_files(struct signer *s);

@@ -1,9 +1,9 @@
 /* signer_issuer.c - where the CA comes from.
  *
  * self-signed: the signer's own folder, made at the first start. files: the
- * supervisor hands over what lies in issuer.dir, one descriptor a file, then
- * "end"; the set is checked whole, and only a good one replaces what is in
- * force. */
+ * supervisor hands over what lies in issuer.dir: "begin", one descriptor a
+ * file, and "end" if all that is there could be opened; the set is checked
+ * whole, and only a good one replaces what is in force. */
 #include <stdio.h>
 #include <string.h>
 
@@ -97,9 +97,13 @@ signer_load_files(struct signer *s, struct why *why)
 		list[i].name = s->files[i].name;
 		list[i].bytes = secret_get(s->files[i].bytes);
 	}
-	ret = issuer_open_files(
-		list, s->file_cnt, slice_of_str(s->conf.trust_domain),
-		ca_conf_warn_rules(&s->conf), wall_now(), why, &fresh);
+	/* Without one of its files it could be good, and another CA's. */
+	if (!s->is_set_whole)
+		ret = why_set(why, ERR_IO, "not all files could be read");
+	else
+		ret = issuer_open_files(
+			list, s->file_cnt, slice_of_str(s->conf.trust_domain),
+			ca_conf_warn_rules(&s->conf), wall_now(), why, &fresh);
 	signer_note_reload(s, ret, why);
 	signer_forget_files(s);
 	if (ret != ERR_OK)
@@ -126,29 +130,34 @@ signer_take_file(struct signer *s, const char *name, int fd)
 {
 	struct signer_file *f;
 	struct why why = {0};
+	enum err ret;
 
+	if (strcmp(name, "begin") == 0) {
+		signer_forget_files(s);
+		s->is_set_whole = s->is_file_unread = false;
+		return;
+	}
 	if (strcmp(name, "end") == 0) {
-		s->is_set_whole = true;
+		s->is_set_whole = !s->is_file_unread;
 		if (s->started && signer_load_files(s, &why) != ERR_OK)
 			signer_send_chain(s);
 		return;
 	}
-	/* A newer set, before the one before it was looked at. */
-	if (s->is_set_whole)
-		signer_forget_files(s);
-	s->is_set_whole = false;
 	if (s->file_cnt == SIGNER_FILES_MAX)
 		return;
 	f = &s->files[s->file_cnt];
-	if (os_fd_read_secret(fd, SIGNER_FILE_MAX, &f->bytes) == ERR_OK) {
+	ret = os_fd_read_secret(fd, SIGNER_FILE_MAX, &f->bytes);
+	if (ret == ERR_OK) {
 		(void)snprintf(f->name, sizeof(f->name), "%s", name);
 		s->file_cnt++;
-	} else {
-		log_warn("signer.issuer",
-			 "%s/%s cannot be read, or is larger "
-			 "than %d bytes",
-			 s->conf.issuer_dir, name, SIGNER_FILE_MAX);
+		return;
 	}
+	log_warn("signer.issuer",
+		 "%s/%s cannot be read (%s); at most it may have %d bytes",
+		 s->conf.issuer_dir, name, err_text(ret), SIGNER_FILE_MAX);
+	s->is_file_unread = true;
+	if (err_class(ret) == ERR_CLASS_ENV)
+		role_ask_again(s->role);
 }
 
 /* ---- start ------------------------------------------------------------- */

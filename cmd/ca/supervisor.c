@@ -27,6 +27,14 @@
 #include "ipc/supervise.h"
 #include "os/os.h"
 
+enum {
+	/* Files of others that could not be read. */
+	AGAIN_FIRST_MS = 1000,
+	AGAIN_MAX_MS = 60000
+};
+
+static void supervisor_on_again(void *arg);
+
 const char *const supervisor_listen_names[LISTEN_CNT] = {
 	"listen.grpc", "listen.http", "listen.admin"};
 
@@ -85,9 +93,9 @@ static bool
 supervisor_may_reload(const char *name)
 {
 	static const char *const names[] = {
-		"drain",       "start",         "log.",          "cert.",
-		"csr.",        "token.",        "limit.",
-		"serving.ttl", "serving.names", "audit.on_full"};
+		"drain",         "start",        "log.",   "cert.",
+		"csr.",          "token.",       "limit.", "serving.ttl",
+		"serving.names", "audit.on_full"};
 
 	for (size_t i = 0; i < COUNT_OF(names); i++) {
 		if (strncmp(name, names[i], strlen(names[i])) == 0)
@@ -314,27 +322,59 @@ supervisor_plan_roles(struct supervisor *s, struct why *why)
 
 /* ---- files of others, handed over unread ------------------------------- */
 
+/* Nobody writes a file anew because it could not be read once. */
 static void
+supervisor_plan_again(void *arg)
+{
+	struct supervisor *s = arg;
+
+	if (s->again != NULL)
+		return;
+	must(ev_timer_start(s->loop, s->again_ms, supervisor_on_again, s,
+			    &s->again) == ERR_OK);
+	log_error("supervisor.file",
+		  "a file of issuer.dir, or serving.cert or serving.key, could "
+		  "not be read: what was read before stays in force, tried "
+		  "again in %llu s",
+		  (unsigned long long)s->again_ms / 1000);
+	s->again_ms *= 2;
+	if (s->again_ms > AGAIN_MAX_MS)
+		s->again_ms = AGAIN_MAX_MS;
+}
+
+/* Whether it was given, or is not there. */
+static bool
 supervisor_give_file(struct supervisor *s, struct supervised *one,
 		     const char *role, const char *name, const char *path)
 {
 	struct why why = {0};
+	enum err ret;
 	int fd;
 
-	if (os_file_open(path, &fd, &why) != ERR_OK) {
-		/* Of a plugged-in CA's names most are not there. */
+	ret = os_file_open(path, &fd, &why);
+	/* Of a plugged-in CA's names most are not there. */
+	if (ret == ERR_NOT_FOUND) {
 		log_debug("supervisor.file", "%s", why.text);
-		return;
+		return true;
+	}
+	if (ret != ERR_OK) {
+		log_error("supervisor.file", "%s", why_text(&why, ret));
+		supervisor_plan_again(s);
+		return false;
 	}
 	if (one != NULL)
-		(void)supervise_give(one, name, fd);
+		ret = supervise_give(one, name, fd);
 	else
-		supervise_give_all(s->roles_run, role, name, fd);
+		ret = supervise_give_all(s->roles_run, role, name, fd);
 	(void)close(fd);
+	if (ret != ERR_OK)
+		supervisor_plan_again(s);
+	return ret == ERR_OK;
 }
 
-/* one NULL: to all living signers. The set ends with a descriptor that means
- * nothing but the end, so that it is judged whole. */
+/* one NULL: to all living signers. The set begins and ends with descriptors
+ * that mean nothing else, so that it is judged whole; one of which a file could
+ * not be given has no end. */
 static void
 supervisor_give_issuer(struct supervisor *s, struct supervised *one)
 {
@@ -342,36 +382,62 @@ supervisor_give_issuer(struct supervisor *s, struct supervised *one)
 		"ca-cert.pem", "ca-key.pem", "cert-chain.pem", "root-cert.pem",
 		"tls.crt",     "tls.key",    "ca.crt"};
 
-	for (size_t i = 0; i < COUNT_OF(files); i++) {
+	bool good = supervisor_give_file(s, one, "signer", "issuer.begin",
+					 "/dev/null");
+
+	for (size_t i = 0; good && i < COUNT_OF(files); i++) {
 		char *path = mem_printf("%s/%s", s->conf.issuer_dir, files[i]);
 		char *name = mem_printf("issuer.%s", files[i]);
 
-		supervisor_give_file(s, one, "signer", name, path);
+		good = supervisor_give_file(s, one, "signer", name, path);
 		mem_free(path);
 		mem_free(name);
 	}
-	supervisor_give_file(s, one, "signer", "issuer.end", "/dev/null");
+	if (good)
+		(void)supervisor_give_file(s, one, "signer", "issuer.end",
+					   "/dev/null");
 }
 
 static void
 supervisor_give_serving(struct supervisor *s, struct supervised *one)
 {
-	supervisor_give_file(s, one, "front", "serving.cert",
-			     s->conf.serving_cert);
-	supervisor_give_file(s, one, "front", "serving.key",
-			     s->conf.serving_key);
+	if (supervisor_give_file(s, one, "front", "serving.cert",
+				 s->conf.serving_cert))
+		(void)supervisor_give_file(s, one, "front", "serving.key",
+					   s->conf.serving_key);
+}
+
+static void
+supervisor_give_files(struct supervisor *s)
+{
+	if (s->conf.issuer_kind == CA_ISSUER_FILES)
+		supervisor_give_issuer(s, NULL);
+	if (s->conf.serving_kind == CA_SERVING_FILES)
+		supervisor_give_serving(s, NULL);
+}
+
+static void
+supervisor_on_again(void *arg)
+{
+	supervisor_give_files(arg);
 }
 
 static void
 supervisor_on_issuer_change(void *arg)
 {
-	supervisor_give_issuer(arg, NULL);
+	struct supervisor *s = arg;
+
+	s->again_ms = AGAIN_FIRST_MS;
+	supervisor_give_issuer(s, NULL);
 }
 
 static void
 supervisor_on_serving_change(void *arg)
 {
-	supervisor_give_serving(arg, NULL);
+	struct supervisor *s = arg;
+
+	s->again_ms = AGAIN_FIRST_MS;
+	supervisor_give_serving(s, NULL);
 }
 
 static void
@@ -513,10 +579,7 @@ supervisor_on_signal(void *arg, int signum)
 	if (signum == SIGHUP) {
 		os_notify("RELOADING=1");
 		supervisor_reload(s);
-		if (s->conf.issuer_kind == CA_ISSUER_FILES)
-			supervisor_give_issuer(s, NULL);
-		if (s->conf.serving_kind == CA_SERVING_FILES)
-			supervisor_give_serving(s, NULL);
+		supervisor_give_files(s);
 		os_notify("READY=1");
 		return;
 	}
@@ -559,6 +622,7 @@ supervisor_open(struct supervisor *s, struct why *why)
 		.metrics_reader = "public",
 		.start_ms = (uint64_t)s->conf.start_ms,
 		.on_spawn = supervisor_on_spawn,
+		.on_again = supervisor_plan_again,
 		.on_ready = supervisor_on_ready,
 		.on_stopped = supervisor_on_stopped,
 		.arg = s,
@@ -578,6 +642,7 @@ supervisor_close(struct supervisor *s)
 	ev_child_cancel(&s->check);
 	ev_watch_cancel(&s->issuer_watch);
 	ev_watch_cancel(&s->serving_watch);
+	ev_timer_cancel(&s->again);
 	for (size_t i = 0; i < COUNT_OF(s->signals); i++)
 		ev_signal_cancel(&s->signals[i]);
 	supervise_free(s->roles_run);
@@ -639,6 +704,7 @@ ca_supervisor_main(const struct ca_args *args)
 	int code;
 
 	s->args = args;
+	s->again_ms = AGAIN_FIRST_MS;
 	for (size_t i = 0; i < LISTEN_CNT; i++)
 		s->listen[i] = -1;
 	log_init(CA_PROGRAM, "supervisor");

@@ -43,6 +43,8 @@ struct supervisor {
 	struct ev_child *check; /* of the program that is to replace us */
 	struct ev_watch *issuer_watch;
 	struct ev_watch *serving_watch;
+	struct ev_timer *again; /* gives those files again */
+	uint64_t again_ms;
 	bool upgrade;
 	bool was_ready;
 	int exit_code;

@@ -175,6 +175,7 @@ policy_check_times(const struct ca_policy *p, const struct ca_policy_leaf *leaf,
 	int64_t back = wall_diff_ms(now, leaf->not_before);
 	int64_t left = wall_diff_ms(leaf->not_after, now);
 	char text[DURATION_TEXT_MAX];
+	char too_long[DURATION_TEXT_MAX + 64];
 	const char *rule = NULL;
 
 	if (wall_is_before(issuer.not_after, leaf->not_after))
@@ -187,16 +188,23 @@ policy_check_times(const struct ca_policy *p, const struct ca_policy_leaf *leaf,
 		rule = "notBefore lies further back than cert.backdate allows";
 	else if (wall_is_before(leaf->not_before, issuer.not_before))
 		rule = "notBefore is before the issuer's";
-	if (rule != NULL)
-		return why_set(why, ERR_REFUSED, "times: %s", rule);
-	if (left > policy_slack_ms && left - policy_slack_ms > max) {
+	if (rule == NULL && left > policy_slack_ms &&
+	    left - policy_slack_ms > max) {
 		duration_format(max, text);
-		return why_set(why, ERR_REFUSED,
-			       "times: notAfter is further away than the max "
-			       "allowed TTL %s",
+		(void)snprintf(too_long, sizeof(too_long),
+			       "notAfter is further away than the max allowed "
+			       "TTL %s",
 			       text);
+		rule = too_long;
 	}
-	return ERR_OK;
+	/* They are the authority's, no caller can do anything about them. */
+	return rule == NULL
+		       ? ERR_OK
+		       : why_set(why, ERR_UNAVAILABLE,
+				 "times: %s: by the signer's clock and "
+				 "configuration, which are not those of the "
+				 "authority",
+				 rule);
 }
 
 enum err

@@ -38,8 +38,8 @@ struct sig_row {
 const struct sig_row *sig_row_get(enum sig_alg alg);
 bool sig_row_is_for(const struct sig_row *row, enum key_kind kind);
 /* What failed, after the library's queue was emptied. Where it failed for
- * memory, that says nothing about a key, a signature or a certificate: nobody is
- * blamed for it, the process ends as with mem_new. */
+ * memory, that says nothing about a key, a signature or a certificate: nobody
+ * is blamed for it, the process ends as with mem_new. */
 enum err key_fail(enum err e);
 /* A digest's name in the library's numbers, and its EVP_MD. */
 int hash_nid(enum hash_alg hash);

@@ -24,7 +24,8 @@ enum control_type {
 	CONTROL_CONFINE,    /* payload: see confine.h; right after CONFIG */
 	/* role to supervisor */
 	CONTROL_READY = 64, /* serving */
-	CONTROL_DONE        /* id: the CONFIG, CONFINE or GO that is done */
+	CONTROL_DONE,       /* id: the CONFIG, CONFINE or GO that is done */
+	CONTROL_AGAIN       /* a file that was given could not be read */
 };
 
 #endif

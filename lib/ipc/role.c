@@ -262,6 +262,13 @@ role_ready(struct role *r)
 }
 
 void
+role_ask_again(struct role *r)
+{
+	if (r->control != NULL)
+		(void)ipc_send(r->control, CONTROL_AGAIN, 0, SLICE_NONE);
+}
+
+void
 role_exit(struct role *r)
 {
 	ev_loop_stop(r->loop);

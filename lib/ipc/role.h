@@ -39,6 +39,9 @@ int role_run(const struct role_ops *ops, unsigned index, void *app);
 struct ev_loop *role_get_loop(struct role *r);
 /* Tells the supervisor that this role serves. Once. */
 void role_ready(struct role *r);
+/* A file that was given could not be read: files are given again, in a while.
+ */
+void role_ask_again(struct role *r);
 /* Leaves the loop; role_run returns 0. */
 void role_exit(struct role *r);
 

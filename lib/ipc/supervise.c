@@ -28,7 +28,7 @@ struct supervised {
 	struct ipc *control;
 	struct ev_child *child;
 	struct ev_timer *restart;
-	struct ev_timer *deadline;  /* of its start */
+	struct ev_timer *deadline;   /* of its start */
 	enum control_type waits_for; /* to be done by it; 0: it has started */
 	struct mono started;
 	uint64_t backoff_ms;
@@ -81,8 +81,8 @@ supervised_take_done(struct supervised *p, uint64_t step)
 		return ERR_PROTOCOL;
 	switch (p->waits_for) {
 	case CONTROL_CONFIG:
-		p->waits_for = p->kind->sandbox == NULL ? CONTROL_GO
-							: CONTROL_CONFINE;
+		p->waits_for =
+			p->kind->sandbox == NULL ? CONTROL_GO : CONTROL_CONFINE;
 		return ERR_OK;
 	case CONTROL_CONFINE:
 		p->waits_for = CONTROL_GO;
@@ -110,6 +110,9 @@ supervised_on_message(void *arg, uint16_t type, uint64_t id,
 	case CONTROL_READY:
 		p->ready = true;
 		supervise_check_ready(p->all);
+		return ERR_OK;
+	case CONTROL_AGAIN:
+		p->all->opts->on_again(p->all->opts->arg);
 		return ERR_OK;
 	case CONTROL_DONE:
 		return supervised_take_done(p, id);
@@ -150,25 +153,30 @@ supervise_give(struct supervised *p, const char *name, int fd)
 	return ipc_send_fd(p->control, CONTROL_GIVE, 0, slice_of_str(name), fd);
 }
 
-void
+enum err
 supervise_give_all(struct supervise *s, const char *role_name, const char *name,
 		   int fd)
 {
+	enum err ret = ERR_OK;
 	char path[64];
 
 	(void)snprintf(path, sizeof(path), "/proc/self/fd/%d", fd);
 	for (size_t i = 0; i < s->role_cnt; i++) {
+		enum err e;
 		int own;
 
 		if (!supervised_is(&s->roles[i], role_name))
 			continue;
 		/* Opened again for each: copies of one descriptor have one
 		 * place in the file, and who reads first reads it empty. */
-		if (os_file_open(path, &own, NULL) != ERR_OK)
+		if ((e = os_file_open(path, &own, NULL)) != ERR_OK) {
+			ret = e;
 			continue;
+		}
 		(void)supervise_give(&s->roles[i], name, own);
 		(void)close(own);
 	}
+	return ret;
 }
 
 static void
@@ -287,7 +295,7 @@ supervised_on_deadline(void *arg)
 		  "role=%s.%u pid=%d: %s was not done %llu s after its start "
 		  "(key start): it is ended, and started again",
 		  p->kind->name, p->index, (int)p->pid,
-		  p->waits_for == CONTROL_CONFIG    ? "reading its configuration"
+		  p->waits_for == CONTROL_CONFIG ? "reading its configuration"
 		  : p->waits_for == CONTROL_CONFINE ? "entering its sandbox"
 						    : "beginning to work",
 		  (unsigned long long)p->all->opts->start_ms / 1000);

@@ -7,8 +7,8 @@
  * life); its links to living peers are made anew. One that does not finish a
  * step of its start (configuration, sandbox, start) in time is ended and
  * restarted. How long it takes to be ready after that has no limit: a front
- * waits for a CA that an operator is yet to plug in. Listening sockets and metric
- * blocks outlive every role. */
+ * waits for a CA that an operator is yet to plug in. Listening sockets and
+ * metric blocks outlive every role. */
 #ifndef IPC_SUPERVISE_H
 #define IPC_SUPERVISE_H
 
@@ -53,11 +53,13 @@ struct supervise_opts {
 	const struct metric *metrics;
 	const char *metrics_reader; /* role that gets every block, read-only, as
 				       "metrics.<role>.<n>" */
-	uint64_t start_ms; /* for a role's start; may be changed */
+	uint64_t start_ms;          /* for a role's start; may be changed */
 	/* Hands a starting role what is its own (listening sockets, files)
 	 * by supervise_give. */
 	void (*on_spawn)(void *arg, struct supervised *role, const char *name,
 			 unsigned index);
+	/* A role could not read a file that it was given. */
+	void (*on_again)(void *arg);
 	/* All roles serve (each time this becomes true). */
 	void (*on_ready)(void *arg);
 	/* All roles have ended after supervise_stop. */
@@ -72,9 +74,10 @@ MUST_USE enum err supervise_new(struct ev_loop *loop,
 MUST_USE enum err supervise_start(struct supervise *s, struct why *why);
 /* A descriptor under a name for one role; duplicated. */
 enum err supervise_give(struct supervised *role, const char *name, int fd);
-/* The same for all living roles of this name: a file that changed. */
-void supervise_give_all(struct supervise *s, const char *role_name,
-			const char *name, int fd);
+/* The same for all living roles of this name: a file that changed. An error if
+ * one of them did not get it; one that dies is given all when it starts. */
+enum err supervise_give_all(struct supervise *s, const char *role_name,
+			    const char *name, int fd);
 /* New configuration for all roles, and for those started later. */
 void supervise_reload(struct supervise *s, struct slice config);
 /* Roles finish in the order of the table reversed: those that take requests

@@ -69,6 +69,7 @@ def test_the_clock_of_one_role_alone_is_moved(make_faulty):
         certify(one)
     # The signer has its own clock, and looks.
     assert "notBefore is in the future" in why.value.details()
+    assert why.value.code() == grpc.StatusCode.UNAVAILABLE
     log = one.data / "audit/audit.jsonl"
     until(lambda: b"refused" in log.read_bytes(), "it was written")
     last = json.loads(log.read_text().splitlines()[-1])
