@@ -12,7 +12,8 @@ import pytest
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent))
 
 from support import tokens  # noqa: E402 (the path comes first)
-from support.meshcert import Agent, Authority  # noqa: E402
+from support.meshcert import (  # noqa: E402
+    Agent, Authority, is_sanitized)
 from support.process import Processes  # noqa: E402
 
 
@@ -116,3 +117,10 @@ def pytest_runtest_makereport(item, call):
     if report.failed and every is not None:
         for name, text in every.logs():
             report.sections.append((f"log of {name}", text))
+
+
+@pytest.fixture
+def own_memory(build):
+    """For tests that look at a program's memory as it is in the field."""
+    if is_sanitized(build):
+        pytest.skip("skipped because a sanitizer keeps memory of its own")

@@ -8,7 +8,7 @@ import signal
 
 import pytest
 from support import flat, rpc, tokens
-from support.meshcert import Agent, Authority
+from support.meshcert import Agent, Authority, is_sanitized
 
 COUNT = int(os.environ.get("MESHCERT_LEAK_COUNT", "300"))
 WHO = ("shop", "client")
@@ -32,10 +32,6 @@ def grown_after(agent, step):
         if i % max(1, COUNT // SAMPLES) == 0:
             samples.append((i, flat.memory_of(agent.process.pid)["dirty"]))
     return flat.growth(samples)
-
-
-def is_sanitized(build):
-    return "address" in build.resolve().name
 
 
 def judge(agent, build, step):

@@ -18,7 +18,8 @@ def count(pid, needle):
                and "dd" not in region.flags)
 
 
-def test_no_token_and_no_key_rests_in_ordinary_memory(procs, folder, build):
+def test_no_token_and_no_key_rests_in_ordinary_memory(
+        procs, folder, build, own_memory):
     with FakeCA(folder) as fake:
         agent = Agent(procs, folder, build, fake.target, fake.root_pem(),
                       TOKEN, namespace="shop", account="client").start()

@@ -282,7 +282,8 @@ def test_connections_are_bounded_and_a_free_place_is_given_again(folder,
         assert rpc.fetch_secrets(channel, ["default"])
 
 
-def test_memory_of_connections_that_are_gone_is_given_back(make_agent):
+def test_memory_of_connections_that_are_gone_is_given_back(
+        make_agent, own_memory):
     agent = make_agent().start().await_ready()
     rollup = pathlib.Path(f"/proc/{agent.process.pid}/smaps_rollup")
     hello = (b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n" + b"\0\0\0\4\0\0\0\0\0")

@@ -52,7 +52,7 @@ def a_pair(one):
     return {"cert": "".join(chain[:-1]), "key": pki.key_pem(key)}
 
 
-def test_ten_thousand_requests_leave_nothing(make_ours):
+def test_ten_thousand_requests_leave_nothing(make_ours, own_memory):
     one = make_ours({"fronts": 1}).start()
     pair = a_pair(one)
 

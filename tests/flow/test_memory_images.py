@@ -84,7 +84,7 @@ class Everything:
 
 
 @pytest.fixture
-def start(procs, folder, build):
+def start(procs, folder, build, own_memory):
     every = []
 
     def start(kind="p256", without=()):
