@@ -403,6 +403,16 @@ const struct conf_key ca_conf_keys[] = {
 	 .max = 1000000000,
 	 .help = "So many at once, after a quiet time: all pods of one "
 		 "service account that start together."},
+	{.name = "limit.identity_share",
+	 .type = CONF_INT,
+	 .offset = AT(limit_identity_share),
+	 .deflt = "90",
+	 .min = 50,
+	 .max = 100,
+	 .help = "Percent of a front's connections that one identity may keep "
+		 "when the front is full and all of them have a request under "
+		 "way; above it a newcomer takes the place of one of them. "
+		 "100: no bound."},
 	{.name = "limit.rate",
 	 .type = CONF_INT,
 	 .offset = AT(limit_rate),

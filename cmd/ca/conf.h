@@ -76,6 +76,7 @@ struct ca_conf {
 	int64_t limit_queue;
 	int64_t limit_identity_rate;
 	int64_t limit_identity_burst;
+	int64_t limit_identity_share;
 	int64_t limit_rate;
 	int64_t limit_burst;
 	int64_t limit_idle_ms;

@@ -339,6 +339,7 @@ front_on_reload(void *app, struct role *r, struct slice text)
 	f->conf.csr_rsa_bits_max = fresh.csr_rsa_bits_max;
 	f->conf.csr_allow_ed25519 = fresh.csr_allow_ed25519;
 	f->conf.limit_connections = fresh.limit_connections;
+	f->conf.limit_identity_share = fresh.limit_identity_share;
 	f->conf.limit_queue = fresh.limit_queue;
 	f->conf.limit_identity_rate = fresh.limit_identity_rate;
 	f->conf.limit_identity_burst = fresh.limit_identity_burst;

@@ -47,6 +47,7 @@ struct connection {
 	struct connection *prev, *next;
 	struct conn_list *list;     /* that it is in */
 	size_t issue_cnt;           /* requests under way */
+	uint64_t caller;            /* newest that was known: front_turns.c */
 	unsigned strangers;         /* callers not known, one after the other */
 	struct issue *waiting;      /* for their turn, oldest first */
 	struct issue *waiting_tail; /* only the oldest is in front.turns */
@@ -164,7 +165,7 @@ bool front_make_room(struct front *f);
 void conns_add(struct conn_list *list, struct connection *c);
 void conns_remove(struct connection *c);
 /* A caller was known on it, or not; the latter may end it. */
-void connection_note_caller(struct connection *c, bool known);
+void connection_note_caller(struct connection *c, bool known, uint64_t caller);
 /* One of its requests is over. */
 void connection_note_end(struct connection *c);
 
@@ -174,6 +175,8 @@ void connection_note_end(struct connection *c);
 MUST_USE enum err front_wait_turn(struct issue *is);
 /* Nothing happens where it does not wait. */
 void front_leave_turn(struct issue *is);
+/* A number for who asks. */
+uint64_t issue_caller(const struct issue *is);
 void front_turns_open(struct front *f);
 
 /* front_issue.c */

@@ -349,7 +349,8 @@ issue_authenticate(struct issue *is, struct slice authorization, size_t cnt,
 	fail_point("front.authenticated");
 	/* What a join token is worth, only the authority knows. */
 	if (is->who.kind != RA_JOIN_TOKEN)
-		connection_note_caller(is->conn, ret == ERR_OK);
+		connection_note_caller(is->conn, ret == ERR_OK,
+				       issue_caller(is));
 	return ret;
 }
 
@@ -604,7 +605,8 @@ front_take_result(struct front *f, uint64_t id, const struct msg_result *m)
 	pending_remove(f, is);
 	if (is->who.kind == RA_JOIN_TOKEN &&
 	    (m->e == ERR_OK || m->e == ERR_UNAUTHENTICATED))
-		connection_note_caller(is->conn, m->e == ERR_OK);
+		connection_note_caller(is->conn, m->e == ERR_OK,
+				       issue_caller(is));
 	if (m->e == ERR_OK) {
 		issue_answer(is, m);
 		return;

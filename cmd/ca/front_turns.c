@@ -32,7 +32,7 @@ issue_class(const struct issue *is)
 }
 
 /* A join token's identity is not known: each such connection is a caller. */
-static uint64_t
+uint64_t
 issue_caller(const struct issue *is)
 {
 	struct slice name = slice_of(is->who.identity, is->who.identity_len);

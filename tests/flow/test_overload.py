@@ -2,6 +2,7 @@
 and connections without end. Whoever is within their limits is served."""
 
 import concurrent.futures
+import contextlib
 import json
 import os
 import re
@@ -317,25 +318,51 @@ def test_who_comes_when_all_is_full_gets_the_place_of_the_longest_unused(
             channel.close()
 
 
+@contextlib.contextmanager
+def all_busy(one, accounts):
+    """Connections with a request under way each; its calls."""
+    (authority,) = one.roles()["authority"]
+    csr = pki.new_csr(pki.new_key())
+    with contextlib.ExitStack() as stack:
+        held = [stack.enter_context(one.channel()) for _ in accounts]
+        stack.callback(os.kill, authority, signal.SIGCONT)
+        os.kill(authority, signal.SIGSTOP)
+        calls = [start_call(channel, csr, one.issuer.token("shop", account))
+                 for channel, account in zip(held, accounts, strict=True)]
+        until(lambda: net.metric(one.metrics(), "meshcert_ca_"
+                                 "authenticated_total") == len(calls),
+              "all were under way")
+        yield calls, authority
+
+
 def test_a_connection_with_a_request_under_way_keeps_its_place(make_ours):
     """The contrast, and the bound: then the newcomer is refused."""
     one = make_ours({"limit.connections": 2, "fronts": 1}).start()
-    (authority,) = one.roles()["authority"]
-    csr, token = pki.new_csr(pki.new_key()), one.issuer.token("shop", "cart")
-    held = [one.channel() for _ in range(2)]
-    os.kill(authority, signal.SIGSTOP)
-    try:
-        calls = [start_call(channel, csr, token) for channel in held]
-        until(lambda: net.metric(one.metrics(), "meshcert_ca_"
-                                 "authenticated_total") == 2,
-              "both were under way")
+    with all_busy(one, ["cart", "other"]) as (calls, authority):
         assert is_refused(ask(one), CODE.UNAVAILABLE)
         os.kill(authority, signal.SIGCONT)
         assert {c.code() for c in calls} == {CODE.OK}
-    finally:
+
+
+@pytest.mark.parametrize("share, is_let_in", [(50, True), (90, False),
+                                              (100, False)])
+def test_one_identity_cannot_fill_a_front_with_busy_connections(
+        make_ours, share, is_let_in):
+    """Three of four are more than half, and less than nine tenths."""
+    one = make_ours({"limit.connections": 4, "fronts": 1,
+                     "limit.identity_share": share}).start()
+    with all_busy(one, ["greedy", "other"] + ["greedy"] * 2) as (
+            calls, authority), concurrent.futures.ThreadPoolExecutor() as pool:
+        newcomer = pool.submit(ask, one, "new")
+        if is_let_in:
+            one.process.await_line("front.full.*room is made")
+        else:
+            assert is_refused(newcomer.result(), CODE.UNAVAILABLE)
         os.kill(authority, signal.SIGCONT)
-        for channel in held:
-            channel.close()
+        assert isinstance(newcomer.result(), list) == is_let_in
+        codes = [c.code() for c in calls]
+        assert codes[1] == CODE.OK
+        assert codes.count(CODE.OK) == (3 if is_let_in else 4)
 
 
 def test_one_request_under_way_does_not_keep_the_place_of_others(make_ours):
