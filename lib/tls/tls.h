@@ -2,7 +2,8 @@
  * The only door to libssl.
  *
  * TLS 1.2 (ECDHE with AEAD) and 1.3; groups X25519MLKEM768, X25519, P-256,
- * P-384; no tickets, no resumption, no early data, no renegotiation. Keys are
+ * P-384; no tickets, no resumption, no early data, no renegotiation, 100 key
+ * updates of a peer at most. Keys are
  * behind custody (asynchronous). Certificates are not parsed by libssl
  * (TLS_with_buffers_method): we verify chains with pki/chain through a bounded
  * cache whose entries die with the earliest notAfter of the whole chain and

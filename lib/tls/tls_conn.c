@@ -22,7 +22,9 @@
 enum {
 	CONN_RECORD_MAX = 16384,
 	CONN_RECORD_EXTRA = 64, /* header, tag and padding, rounded up */
-	CONN_WRITE_MAX = 1 << 20
+	CONN_WRITE_MAX = 1 << 20,
+	/* An honest peer changes its key after millions of records. */
+	CONN_KEY_UPDATES_MAX = 100
 };
 
 /* -- the BIO */
@@ -273,6 +275,35 @@ conn_put(struct tls_conn *c, struct slice bytes)
 	return ERR_OK;
 }
 
+static void
+conn_on_message(int is_write, int version, int type, const void *bytes,
+		size_t len, SSL *ssl, void *arg)
+{
+	struct tls_conn *c = arg;
+	const uint8_t *p = bytes;
+
+	(void)version;
+	(void)ssl;
+	if (!is_write && type == SSL3_RT_HANDSHAKE && len > 0 &&
+	    p[0] == SSL3_MT_KEY_UPDATE)
+		c->key_update_cnt++;
+}
+
+/* The library takes as many as there come (RFC 8446 4.6.3), each for the price
+ * of new keys. */
+static enum err
+conn_check_key_updates(struct tls_conn *c)
+{
+	if (c->key_update_cnt <= CONN_KEY_UPDATES_MAX)
+		return ERR_OK;
+	if (c->why == NULL)
+		c->why = MEM_NEW(struct why);
+	c->err = why_set(c->why, ERR_PROTOCOL,
+			 "TLS: more than %d key updates on one connection",
+			 CONN_KEY_UPDATES_MAX);
+	return c->err;
+}
+
 /* The handshake is done: what it needed goes, what waited is sent. */
 static enum err
 conn_become_ready(struct tls_conn *c)
@@ -281,6 +312,8 @@ conn_become_ready(struct tls_conn *c)
 	enum err e;
 
 	c->ready = true;
+	SSL_set_msg_callback(c->ssl, conn_on_message);
+	SSL_set_msg_callback_arg(c->ssl, c);
 	e = conn_put(c, buf_get(&hs->early));
 	conn_hs_free(hs);
 	if (e != ERR_OK)
@@ -325,6 +358,8 @@ conn_read(struct tls_conn *c)
 	/* Tokens and answers with keys do not stay on the stack. */
 	secret_wipe(bytes, (size_t)most);
 	if (c->dead || c->err != ERR_OK)
+		return c->err;
+	if (conn_check_key_updates(c) != ERR_OK)
 		return c->err;
 	ssl_error = SSL_get_error(c->ssl, n);
 	if (ssl_error == SSL_ERROR_WANT_READ)

@@ -77,7 +77,8 @@ struct tls_conn {
 	struct buf out;
 	struct why *why; /* of a failure; allocated then */
 	enum err err;
-	unsigned busy; /* inside a function that calls back */
+	unsigned busy;           /* inside a function that calls back */
+	unsigned key_update_cnt; /* by the peer */
 	bool ready;
 	bool dead; /* freed inside a callback */
 };
