@@ -77,7 +77,7 @@ def test_memory_is_short_while_a_role_starts(make_faulty, role):
     await_ready(one, "a kill")
     callers.await_issue("a kill")
     count = points.visits(row) - before
-    codes = []
+    codes, fired = [], 0
     for n in itertools.count(1, STRIDES[role]):
         if n > count:
             break
@@ -85,7 +85,9 @@ def test_memory_is_short_while_a_role_starts(make_faulty, role):
         kill(one, role)
         until(lambda: codes.append(callers.issue()) or codes[-1] == CODE.OK,
               f"it issued again after allocation {n}", alive=one.process)
-        assert points.fired(row)
+        fired += points.fired(row)
     points.disarm(row)
+    # The last ones are of requests, whose number varies.
+    assert fired > 0.8 * count / STRIDES[role]
     assert " link to the " not in one.process.tail(100000)
     callers.check()
