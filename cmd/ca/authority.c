@@ -1,8 +1,8 @@
 /* authority.c - the role that decides and records. It holds policy, serials,
  * the store and the audit log; never the network, never the CA key.
  *
- * A request comes from a front, waits until this turn of the loop has read all
- * that there is, and goes with the others through one transaction
+ * A request comes from a front, waits for those that come with it or soon after
+ * (record.gather), and goes with them through one transaction
  * (authority_batch.c). Only then is it sent to the signer; the answer goes to
  * the front, its completion into the next transaction. */
 #include <stdio.h>
@@ -94,11 +94,12 @@ authority_signing_take(struct authority *a, uint64_t id)
 }
 
 static void
-authority_work(void *arg)
+authority_work_now(void *arg)
 {
 	struct authority *a = arg;
 	size_t waiting;
 
+	ev_timer_cancel(&a->gather);
 	authority_batch(a);
 	waiting = ca_queue_count(a->queue);
 	metric_set(a->metrics, M_QUEUE, 0, (int64_t)(waiting + a->signing_cnt));
@@ -106,6 +107,34 @@ authority_work(void *arg)
 		authority_wake(a);
 	else if (a->stopping && waiting == 0 && a->signing_cnt == 0)
 		role_exit(a->role);
+}
+
+/* A batch costs as much as ten certificates in it, whatever their number. The
+ * first after a pause is made at once; who comes soon after its beginning waits
+ * for others, until record.gather has passed or the batch is full. */
+static bool
+authority_gathers(struct authority *a)
+{
+	const uint64_t all_ns = (uint64_t)a->conf.record_gather_ms * 1000000;
+	const uint64_t spent_ns = mono_now().ns - a->batch_began.ns;
+	const size_t waiting = ca_queue_count(a->queue);
+
+	if (waiting == 0 || waiting >= BATCH_MAX || a->stopping ||
+	    spent_ns >= all_ns)
+		return false;
+	/* A timer counts from the next millisecond on. */
+	if (a->gather == NULL)
+		must(ev_timer_start(a->loop, (all_ns - spent_ns) / 1000000,
+				    authority_work_now, a,
+				    &a->gather) == ERR_OK);
+	return true;
+}
+
+static void
+authority_work(void *arg)
+{
+	if (!authority_gathers(arg))
+		authority_work_now(arg);
 }
 
 void

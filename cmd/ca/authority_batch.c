@@ -379,7 +379,7 @@ authority_batch(struct authority *a)
 		authority_audit_flush(a);
 		return;
 	}
-	start = mono_now();
+	start = a->batch_began = mono_now();
 	ret = batch_record(a, &b, &why);
 	if (ret != ERR_OK || a->store_state != ERR_OK)
 		batch_note_store(a, ret, &why);

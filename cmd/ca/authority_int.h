@@ -119,6 +119,8 @@ struct authority {
 	size_t refusal_cnt;
 	struct ev_timer *refusal_timer;
 	struct ev_defer work;
+	struct ev_timer *gather; /* runs while requests wait for others */
+	struct mono batch_began; /* the last */
 
 	struct request *signing[1024]; /* hash table by sign_id */
 	size_t signing_cnt;

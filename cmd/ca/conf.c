@@ -452,6 +452,17 @@ const struct conf_key ca_conf_keys[] = {
 	 .max = 600000,
 	 .help = "Longest time to answer, where the caller names no deadline."},
 
+	{.name = "record.gather",
+	 .type = CONF_DURATION,
+	 .offset = AT(record_gather_ms),
+	 .deflt = "1ms",
+	 .min = 0,
+	 .max = 1000,
+	 .help = "Requests that come sooner than this after the last write to "
+		 "the record began wait until then, to share the next one. The "
+		 "first after a pause never waits, nor does a full batch (64). "
+		 "0s: none waits."},
+
 	{.name = "audit.rotate_size",
 	 .type = CONF_SIZE,
 	 .offset = AT(audit_rotate_bytes),

@@ -83,6 +83,7 @@ struct ca_conf {
 	int64_t limit_handshake_ms;
 	int64_t limit_request_ms;
 
+	int64_t record_gather_ms;
 	int64_t audit_rotate_bytes;
 	int audit_on_full;
 };

@@ -93,9 +93,9 @@ static bool
 supervisor_may_reload(const char *name)
 {
 	static const char *const names[] = {
-		"drain",         "start",        "log.",   "cert.",
-		"csr.",          "token.",       "limit.", "serving.ttl",
-		"serving.names", "audit.on_full"};
+		"drain",         "start",         "log.",   "cert.",
+		"csr.",          "token.",        "limit.", "serving.ttl",
+		"serving.names", "audit.on_full", "record."};
 
 	for (size_t i = 0; i < COUNT_OF(names); i++) {
 		if (strncmp(name, names[i], strlen(names[i])) == 0)

@@ -127,6 +127,29 @@ def test_many_requests_at_once_share_a_sync(make_ours):
     assert net.metric(text, "meshcert_ca_record_batches_total") < 300
 
 
+def commits_of(one, ask):
+    """How many transactions there were while ask() ran."""
+    name = "meshcert_ca_record_batches_total"
+    before = net.metric(one.metrics(), name)
+    ask()
+    return net.metric(one.metrics(), name) - before
+
+
+def test_who_comes_soon_after_a_commit_waits_for_others(make_ours):
+    one = make_ours({"fronts": 1, "record.gather": "1s"}, name="gathers")
+    other = make_ours({"fronts": 1, "record.gather": "0s"}, name="hurries")
+    one.start()
+    other.start()
+    request(one)
+    with concurrent.futures.ThreadPoolExecutor(12) as pool:
+        gathered = commits_of(one, lambda: list(pool.map(
+            request, [one] * 12)))
+    single = commits_of(other, lambda: [request(other) for _ in range(12)])
+    # Completions may have one of their own.
+    assert 1 <= gathered <= 5
+    assert single >= 12
+
+
 # -- the audit log
 
 
