@@ -20,7 +20,8 @@ static const char *const names[] = {"key.pem", "cert-chain.pem",
 				    "root-cert.pem"};
 
 static enum err
-fail_at(struct why *why, const char *what, const char *dir, const char *name)
+output_fail(struct why *why, const char *what, const char *dir,
+	    const char *name)
 {
 	int e = errno;
 
@@ -38,7 +39,7 @@ put_link(const char *dir, const char *target, const char *name, struct why *why)
 
 	(void)unlink(tmp);
 	if (symlink(target, tmp) != 0 || rename(tmp, path) != 0) {
-		ret = fail_at(why, "cannot put the link", dir, name);
+		ret = output_fail(why, "cannot put the link", dir, name);
 		(void)unlink(tmp);
 	}
 	mem_free(path);
@@ -72,7 +73,7 @@ adopt_plain_files(const char *dir, const char *set, struct why *why)
 		mem_free(from);
 		mem_free(to);
 		if (bad)
-			return fail_at(why, "cannot link", dir, names[i]);
+			return output_fail(why, "cannot link", dir, names[i]);
 	}
 	return ERR_OK;
 }
@@ -92,7 +93,7 @@ make_set_dir(const char *dir, const char *set, mode_t file_mode,
 	    (fd = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC | O_NOFOLLOW)) <
 		    0 ||
 	    fchmod(fd, mode) != 0)
-		ret = fail_at(why, "cannot make the folder", dir, set);
+		ret = output_fail(why, "cannot make the folder", dir, set);
 	if (fd >= 0)
 		(void)close(fd);
 	mem_free(path);

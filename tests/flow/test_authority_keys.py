@@ -158,6 +158,9 @@ def kill_fetch(one):
 
 def test_the_keys_are_kept_when_the_url_is_down(remote):
     one = remote.authority.start()
+    # Each front fetches for itself.
+    for i in range(len(one.roles()["front"])):
+        one.process.await_line(rf"front\.{i} front\.jwks issuer .*: 1 keys")
     assert ask(one, remote.issuer) is None
     remote.server.end()
     kill_fetch(one)
