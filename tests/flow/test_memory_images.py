@@ -10,7 +10,7 @@ import sys
 import pytest
 from support import memory, pki, rpc, tokens
 from support.meshcert import Agent, Authority
-from support.process import until
+from support.process import ended, until
 from cryptography.hazmat.primitives import serialization
 
 pytestmark = pytest.mark.skipif(
@@ -170,15 +170,6 @@ def core_pattern():
         memory.CORE_PATTERN.write_text(memory.CORE_PATTERN.read_text())
     except OSError as why:
         pytest.skip(f"skipped because of {memory.CORE_PATTERN}: {why}")
-
-
-def ended(pid):
-    """Its core is written before it is seen as dead."""
-    try:
-        with open(f"/proc/{pid}/stat", encoding="ascii") as stat:
-            return stat.read().rsplit(")", 1)[1].split()[0] in "ZX"
-    except (FileNotFoundError, ProcessLookupError):
-        return True
 
 
 def abort(pid):

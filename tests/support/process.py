@@ -170,6 +170,16 @@ class Processes:
         return [(c.name, c.tail(400)) for c in self._all]
 
 
+def ended(pid):
+    """Whether that process is dead, reaped or not. If it leaves a core, that is
+    written by then."""
+    try:
+        with open(f"/proc/{pid}/stat", encoding="ascii") as stat:
+            return stat.read().rsplit(")", 1)[1].split()[0] in "ZX"
+    except (FileNotFoundError, ProcessLookupError):
+        return True
+
+
 @contextlib.contextmanager
 def left_open(procs):
     """What procs starts inside is given a descriptor that it was not meant to
