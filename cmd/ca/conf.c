@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "base/mem.h"
+#include "grpc/grpc.h"
 #include "pki/chain.h"
 #include "pki/spiffe_id.h"
 #include "ra/ra.h"
@@ -368,6 +369,18 @@ const struct conf_key ca_conf_keys[] = {
 	 .min = 4096,
 	 .max = 4194304,
 	 .help = "Longest request."},
+	{.name = "limit.unfinished",
+	 .type = CONF_SIZE,
+	 .offset = AT(limit_unfinished),
+	 .deflt = "64M",
+	 .min = 1 << 20,
+	 .max = INT64_C(1) << 34,
+	 .help = "Bytes of requests that one front keeps, because they are "
+		 "not whole or wait for their turn. One connection may have "
+		 "four of limit.message and 4k for each of limit.streams, a "
+		 "quarter of all at most; the last quarter is for those that "
+		 "hold 4k at most. Who asks for more is answered "
+		 "RESOURCE_EXHAUSTED. At least eight of limit.message."},
 	{.name = "limit.headers",
 	 .type = CONF_SIZE,
 	 .offset = AT(limit_headers),
@@ -561,6 +574,10 @@ ca_conf_check(const struct ca_conf *c, struct why *why)
 	if (c->cert_default_ttl_ms > c->cert_max_ttl_ms)
 		return why_set(why, ERR_CONFIG,
 			       "cert.default_ttl is longer than cert.max_ttl");
+	if (c->limit_unfinished / 8 < c->limit_message)
+		return why_set(why, ERR_CONFIG,
+			       "limit.unfinished must be eight times "
+			       "limit.message, or more");
 	if (c->csr_rsa_bits_min > c->csr_rsa_bits_max)
 		return why_set(why, ERR_CONFIG,
 			       "csr.rsa_bits_min is above csr.rsa_bits_max");
@@ -665,6 +682,16 @@ ca_conf_rate(const struct ca_conf *c)
 		.per_sec = (uint64_t)c->limit_rate,
 		.burst = (uint64_t)c->limit_burst,
 	};
+}
+
+size_t
+ca_conf_unfinished_of_one(const struct ca_conf *c)
+{
+	const int64_t want = 4 * c->limit_message +
+			     c->limit_streams * GRPC_BUDGET_SMALL;
+	const int64_t most = c->limit_unfinished / 4;
+
+	return (size_t)(want < most ? want : most);
 }
 
 void

@@ -72,6 +72,7 @@ struct ca_conf {
 	int64_t limit_connections;
 	int64_t limit_streams;
 	int64_t limit_message;
+	int64_t limit_unfinished;
 	int64_t limit_headers;
 	int64_t limit_queue;
 	int64_t limit_identity_rate;
@@ -119,6 +120,9 @@ uint32_t ca_conf_warn_rules(const struct ca_conf *c);
 /* Rates of one identity, and of all callers. */
 struct ca_rate ca_conf_identity_rate(const struct ca_conf *c);
 struct ca_rate ca_conf_rate(const struct ca_conf *c);
+/* The part of limit.unfinished that one connection may have: four longest
+ * requests and an ordinary one in each stream, a quarter at most. */
+size_t ca_conf_unfinished_of_one(const struct ca_conf *c);
 void ca_conf_apply_log(const struct ca_conf *c);
 struct ca_conf_jwt *ca_conf_get_jwt(const struct ca_conf *c, size_t i);
 

@@ -271,6 +271,7 @@ front_on_config(void *app, struct role *r, struct slice text, struct why *why)
 			   .window = 65535,
 			   .header_table = 4096,
 			   .cheap_frames_max = 1000},
+		.budget = &f->budget,
 		.tls = f->tls,
 		.handshake_timeout_ms = (uint64_t)f->conf.limit_handshake_ms,
 		.idle_timeout_ms = (uint64_t)f->conf.limit_idle_ms,
@@ -347,6 +348,8 @@ front_on_reload(void *app, struct role *r, struct slice text)
 	front_set_conn_max(f);
 	f->conf.limit_request_ms = fresh.limit_request_ms;
 	f->conf.limit_message = fresh.limit_message;
+	f->conf.limit_unfinished = fresh.limit_unfinished;
+	f->conf.limit_streams = fresh.limit_streams;
 	front_set_methods(f);
 	f->serve.limits.streams_max = (uint32_t)fresh.limit_streams;
 	f->serve.limits.header_bytes_max = (size_t)fresh.limit_headers;

@@ -130,6 +130,7 @@ struct front {
 	int listen_fd;
 	struct ev_listener *listener;
 	struct serve_opts serve;
+	struct grpc_budget budget;
 	struct grpc_method methods[FRONT_METHODS_MAX];
 	struct conn_list strangers; /* connections without a known caller yet */
 	struct conn_list known;     /* with one, and no request under way */

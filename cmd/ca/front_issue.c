@@ -384,7 +384,14 @@ issue_is_within_rate(struct issue *is)
 void
 issue_work(struct issue *is)
 {
-	issue_take_message(is, buf_get(&is->message));
+	/* The request may end inside; while it is at the authority, nothing
+	 * of the message is needed. */
+	struct buf message = is->message;
+
+	buf_init(&is->message, 0);
+	grpc_call_set_kept(is->call, 0);
+	issue_take_message(is, buf_get(&message));
+	buf_fini(&message);
 }
 
 /* Who is asking is known, the message is here. */
@@ -500,6 +507,7 @@ issue_on_message(void *app, struct grpc_call *call, struct slice message)
 	is->got_message = true;
 	/* No longer than limit.message: gRPC looked already. */
 	must(buf_put(&is->message, message) == ERR_OK);
+	grpc_call_set_kept(call, is->message.cap);
 	if (is->authenticated)
 		issue_take_whole(is);
 }
@@ -512,6 +520,23 @@ issue_on_half_close(void *app, struct grpc_call *call)
 	(void)app;
 	if (is != NULL && !is->got_message)
 		issue_finish(is, GRPC_INVALID_ARGUMENT, "there is no message");
+}
+
+static void
+issue_on_excess(void *app, struct grpc_call *call)
+{
+	struct issue *is = grpc_call_get_app(call);
+	const struct front *f = is->front;
+	struct why why = {0};
+
+	(void)app;
+	(void)why_set(&why, ERR_EXCESS,
+		      "too many bytes of unfinished requests: %zu on all "
+		      "connections (limit.unfinished %zu), or more than %zu "
+		      "on this one",
+		      f->budget.held, f->budget.total_max,
+		      f->budget.conn_max);
+	issue_refuse_early(is, ERR_EXCESS, &why);
 }
 
 static void
@@ -624,7 +649,8 @@ static const struct grpc_method front_methods[FRONT_METHODS_MAX] = {
 	 .on_open = issue_on_open,
 	 .on_message = issue_on_message,
 	 .on_half_close = issue_on_half_close,
-	 .on_end = issue_on_end},
+	 .on_end = issue_on_end,
+	 .on_excess = issue_on_excess},
 	{.path = "/grpc.health.v1.Health/Check",
 	 .request_max = 1024,
 	 .on_open = health_on_open,
@@ -640,4 +666,6 @@ front_set_methods(struct front *f)
 {
 	memcpy(f->methods, front_methods, sizeof(f->methods));
 	f->methods[0].request_max = (size_t)f->conf.limit_message;
+	f->budget.total_max = (size_t)f->conf.limit_unfinished;
+	f->budget.conn_max = ca_conf_unfinished_of_one(&f->conf);
 }

@@ -62,7 +62,23 @@ struct grpc_method {
 	void (*on_end)(void *app, struct grpc_call *call);
 	/* What was sent with grpc_call_send has left the queue. May be NULL. */
 	void (*on_drain)(void *app, struct grpc_call *call);
+	/* The budget has no room for the call: it is to be finished now.
+	 * NULL: RESOURCE_EXHAUSTED, to come again after a second. */
+	void (*on_excess)(void *app, struct grpc_call *call);
 };
+
+/* Memory for requests that are not whole, or kept (grpc_call_set_kept), shared
+ * by connections. Storage is counted as it grows with what has come, not what
+ * a prefix announces. The call that asks for more than there is loses. What
+ * is above three quarters of total_max is for connections that hold
+ * GRPC_BUDGET_SMALL at most: whoever fills the rest does not keep out others
+ * with ordinary requests. */
+struct grpc_budget {
+	size_t total_max;
+	size_t conn_max; /* one connection's part */
+	size_t held;     /* now */
+};
+enum { GRPC_BUDGET_SMALL = 4096 };
 
 /* methods: NULL-path-ended table, lives as long as the connection. app is what
  * the callbacks get (the program's connection object). A path that is not in
@@ -70,6 +86,9 @@ struct grpc_method {
 MUST_USE enum err grpc_server_new(const struct grpc_method *methods,
 				  const struct h2_limits *limits, void *app,
 				  struct grpc_server **out);
+/* Before the first call; it outlives the connection. Without one, only
+ * request_max bounds each call. */
+void grpc_server_set_budget(struct grpc_server *g, struct grpc_budget *b);
 void grpc_server_free(struct grpc_server *g);
 enum err grpc_server_feed(struct grpc_server *g, struct slice bytes,
 			  struct mono now);
@@ -99,6 +118,9 @@ bool grpc_call_get_deadline(const struct grpc_call *call, struct mono *out);
 /* The call ends with DEADLINE_EXCEEDED after this time at the latest. For
  * clients that open a call and neither send nor end it. */
 void grpc_call_limit(struct grpc_call *call, uint64_t ms);
+/* Bytes of its request that the application keeps, for the budget. Zero
+ * again as soon as they are not needed. */
+void grpc_call_set_kept(struct grpc_call *call, size_t len);
 /* Adds a trailer ("x-request-id"); before grpc_call_finish. */
 void grpc_call_add_trailer(struct grpc_call *call, const char *name,
 			   const char *value);

@@ -136,6 +136,12 @@ grpc_reader_is_empty(const struct grpc_reader *r)
 	return buf_len(&r->part) == 0;
 }
 
+size_t
+grpc_reader_held(const struct grpc_reader *r)
+{
+	return r->part.cap;
+}
+
 /* Moves up to `want` bytes of the whole part from the piece. */
 static bool
 part_fill(struct grpc_reader *r, struct slice *piece, size_t want)

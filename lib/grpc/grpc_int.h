@@ -28,6 +28,8 @@ MUST_USE enum err grpc_reader_next(struct grpc_reader *r, struct slice *piece,
 				   struct slice *message_out);
 /* Nothing of an unfinished message is kept. */
 bool grpc_reader_is_empty(const struct grpc_reader *r);
+/* Storage of what is kept. */
+size_t grpc_reader_held(const struct grpc_reader *r);
 /* The status and text for what grpc_reader_next refused. */
 enum grpc_status grpc_reader_refusal(const struct grpc_reader *r, enum err e,
 				     struct why *why);

@@ -12,7 +12,8 @@
 
 enum {
 	TRAILERS_MAX = 8, /* own ones of one call */
-	TRAILER_BYTES_MAX = 4096
+	TRAILER_BYTES_MAX = 4096,
+	EXCESS_RETRY_MS = 1000
 };
 
 struct grpc_call {
@@ -26,6 +27,8 @@ struct grpc_call {
 	const struct h2_header *headers;
 	size_t header_cnt;
 	struct grpc_reader in;
+	size_t kept;    /* by the application */
+	size_t counted; /* of both, in the budget */
 	struct buf trailers; /* name NUL value NUL ... */
 	struct mono deadline;
 	bool has_deadline;
@@ -38,7 +41,9 @@ struct grpc_server {
 	struct h2 *h2;
 	const struct grpc_method *methods;
 	void *app;
-	struct grpc_call *calls; /* those that are not over */
+	struct grpc_budget *budget; /* NULL: none */
+	size_t held;                /* of all calls */
+	struct grpc_call *calls;    /* those that are not over */
 	size_t call_cnt;
 	uint64_t call_total;
 	struct mono now;
@@ -114,6 +119,67 @@ send_status(struct grpc_call *c, enum grpc_status status, const char *text)
 	return h2_stream_finish(c->stream, &h[first], n - first);
 }
 
+/* -- the budget -------------------------------------------------------- */
+
+/* Counts what the call holds now. */
+static void
+call_count(struct grpc_call *c)
+{
+	struct grpc_server *g = c->server;
+	const size_t before = c->counted;
+	const size_t now = grpc_reader_held(&c->in) + c->kept;
+
+	c->counted = now;
+	g->held = g->held - before + now;
+	if (g->budget != NULL)
+		g->budget->held = g->budget->held - before + now;
+}
+
+static bool
+has_room(const struct grpc_server *g)
+{
+	const struct grpc_budget *b = g->budget;
+
+	if (b == NULL)
+		return true;
+	if (g->held > b->conn_max || b->held > b->total_max)
+		return false;
+	return g->held <= GRPC_BUDGET_SMALL ||
+	       b->held <= b->total_max - b->total_max / 4;
+}
+
+/* A piece was taken, before which the call held less, or not. Pieces are small
+ * next to the budget: it is looked at behind them, and what is too much is let
+ * go at once. */
+static void
+call_check_budget(struct grpc_call *c, size_t before)
+{
+	struct grpc_server *g = c->server;
+
+	call_count(c);
+	if (c->over || c->counted <= before || has_room(g))
+		return;
+	if (c->method->on_excess != NULL)
+		c->method->on_excess(g->app, c);
+	else
+		grpc_call_finish_later(c, GRPC_RESOURCE_EXHAUSTED,
+				       "too many bytes of unfinished requests",
+				       EXCESS_RETRY_MS);
+}
+
+void
+grpc_call_set_kept(struct grpc_call *c, size_t len)
+{
+	c->kept = len;
+	call_count(c);
+}
+
+void
+grpc_server_set_budget(struct grpc_server *g, struct grpc_budget *b)
+{
+	g->budget = b;
+}
+
 static void
 unlink_call(struct grpc_call *c)
 {
@@ -134,6 +200,7 @@ call_over(struct grpc_call *c)
 	if (c->over)
 		return;
 	c->over = true;
+	grpc_call_set_kept(c, 0);
 	unlink_call(c);
 	if (c->method->on_end != NULL)
 		c->method->on_end(c->server->app, c);
@@ -430,18 +497,28 @@ on_data(void *arg, struct h2_stream *s, struct slice bytes)
 	struct grpc_server *g = arg;
 	struct grpc_call *c = h2_stream_get_app(s);
 	struct slice message;
+	size_t before;
 	enum err e = ERR_OK;
 
 	h2_stream_consumed(s, bytes.len);
-	while (c != NULL && !c->over) {
+	if (c == NULL)
+		return ERR_OK;
+	before = c->counted;
+	while (!c->over) {
 		e = grpc_reader_next(&c->in, &bytes, &message);
 		if (e != ERR_OK)
 			break;
 		c->has_message = true;
 		c->method->on_message(g->app, c, message);
 	}
-	if (c != NULL && !c->over && e != ERR_NOT_FOUND)
+	if (!c->over && e != ERR_NOT_FOUND)
 		refuse_message(c, e);
+	call_check_budget(c, before);
+	/* Nobody reads on in it. */
+	if (c->over) {
+		buf_release(&c->in.part);
+		call_count(c);
+	}
 	return ERR_OK;
 }
 
@@ -478,6 +555,7 @@ on_close(void *arg UNUSED, struct h2_stream *s, uint32_t code UNUSED)
 		return;
 	call_over(c);
 	grpc_reader_fini(&c->in);
+	call_count(c);
 	buf_fini(&c->trailers);
 	mem_free(c);
 }

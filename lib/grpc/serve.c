@@ -199,6 +199,7 @@ serve_conn_start(struct ev_loop *loop, struct ev_stream *stream,
 		ev_stream_close(&stream, 0);
 		goto out;
 	}
+	grpc_server_set_budget(c->server, opts->budget);
 	ret = wire_start(&c->wire, stream, opts->tls, NULL, opts->out_max);
 	if (ret != ERR_OK)
 		goto out;

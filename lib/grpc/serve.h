@@ -16,6 +16,7 @@ struct serve_conn;
 struct serve_opts {
 	const struct grpc_method *methods;
 	struct h2_limits limits;
+	struct grpc_budget *budget;    /* NULL: none */
 	struct tls_ctx *tls;           /* NULL: plaintext */
 	uint64_t handshake_timeout_ms; /* TLS; 0: none */
 	uint64_t idle_timeout_ms;      /* no call open; 0: none */
