@@ -14,7 +14,7 @@ import threading
 
 import grpc
 import pytest
-from support import net, pki, rpc
+from support import flat, h2raw, net, pki, rpc
 from support.fake_ca import FakeCA
 from support.meshcert import Agent, with_few_files
 from support.process import until
@@ -505,6 +505,61 @@ def test_twenty_thousand_connections_stop_nobody_who_is_served(make_ours):
     until(lambda: net.metric(one.metrics(), "meshcert_ca_connections") < 10,
           "they were gone")
     assert isinstance(ask(one), list)
+
+
+# -- requests that never become whole
+
+
+def bring_half_requests(client, block, streams=100):
+    """Nearly all of a long request in each stream; all of it has come."""
+    most = 16384
+    body = h2raw.message(bytes(60000))[:59000]
+    for n in range(streams):
+        stream = 2 * n + 1
+        client.send(h2raw.frame(h2raw.HEADERS, h2raw.END_HEADERS, stream,
+                                block) + b"".join(
+            h2raw.frame(h2raw.DATA, 0, stream, body[at:at + most])
+            for at in range(0, len(body), most)))
+    before = client.acks
+    client.send(h2raw.frame(h2raw.PING, payload=bytes(8)))
+    client.until(lambda: client.acks > before)
+
+
+def growth_by_half_requests(make_ours, budget):
+    """(MB that a front grew by, requests refused) with one caller's 20
+    connections of 100 streams; another caller is served meanwhile."""
+    one = make_ours({"fronts": 1, "limit.message": "1M",
+                     "limit.unfinished": budget}).start()
+    (front,) = one.roles()["front"]
+    block = h2raw.request_block(token=one.issuer.token("shop", "greedy"))
+    assert isinstance(ask(one), list)
+    before = flat.memory_of(front)["rss"]
+    held = [h2raw.Client(one.target, one.root_pem()) for _ in range(20)]
+    try:
+        for client in held:
+            client.until(lambda at=client: at.acks > 0)
+            bring_half_requests(client, block)
+            assert isinstance(ask(one, "other"), list)
+        grown = flat.memory_of(front)["rss"] - before
+        refused = net.metric(one.metrics(), "meshcert_ca_failures_total",
+                             cause="excess") or 0
+    finally:
+        for client in held:
+            client.sock.close()
+    print(f"limit.unfinished {budget}: {grown >> 10} MB, {refused} refused")
+    return grown / 1024, refused
+
+
+def test_half_requests_take_no_more_memory_than_their_budget(make_ours):
+    grown, refused = growth_by_half_requests(make_ours, "8M")
+    assert grown < 8 + 8
+    assert refused > 1800
+
+
+def test_without_a_budget_half_requests_take_much_memory(make_ours):
+    """The contrast: what is left is the bound of each connection."""
+    grown, _ = growth_by_half_requests(make_ours, "16G")
+    assert grown > 60
 
 
 # -- the agent
