@@ -687,8 +687,8 @@ ca_conf_rate(const struct ca_conf *c)
 size_t
 ca_conf_unfinished_of_one(const struct ca_conf *c)
 {
-	const int64_t want = 4 * c->limit_message +
-			     c->limit_streams * GRPC_BUDGET_SMALL;
+	const int64_t want =
+		4 * c->limit_message + c->limit_streams * GRPC_BUDGET_SMALL;
 	const int64_t most = c->limit_unfinished / 4;
 
 	return (size_t)(want < most ? want : most);

@@ -534,8 +534,7 @@ issue_on_excess(void *app, struct grpc_call *call)
 		      "too many bytes of unfinished requests: %zu on all "
 		      "connections (limit.unfinished %zu), or more than %zu "
 		      "on this one",
-		      f->budget.held, f->budget.total_max,
-		      f->budget.conn_max);
+		      f->budget.held, f->budget.total_max, f->budget.conn_max);
 	issue_refuse_early(is, ERR_EXCESS, &why);
 }
 

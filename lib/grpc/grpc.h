@@ -78,7 +78,9 @@ struct grpc_budget {
 	size_t conn_max; /* one connection's part */
 	size_t held;     /* now */
 };
-enum { GRPC_BUDGET_SMALL = 4096 };
+enum {
+	GRPC_BUDGET_SMALL = 4096
+};
 
 /* methods: NULL-path-ended table, lives as long as the connection. app is what
  * the callbacks get (the program's connection object). A path that is not in

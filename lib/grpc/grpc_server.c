@@ -27,8 +27,8 @@ struct grpc_call {
 	const struct h2_header *headers;
 	size_t header_cnt;
 	struct grpc_reader in;
-	size_t kept;    /* by the application */
-	size_t counted; /* of both, in the budget */
+	size_t kept;         /* by the application */
+	size_t counted;      /* of both, in the budget */
 	struct buf trailers; /* name NUL value NUL ... */
 	struct mono deadline;
 	bool has_deadline;

@@ -72,6 +72,7 @@ class Client:
         self.reading, self.goaway, self.resets, self.acks = \
             reading, None, 0, 0
         self.data, self.sent, self.statuses = 0, 0, {}
+        self.window = 65535  # of the connection, for send_data
         self._in = b""
         if isinstance(address, str) and ":" in address:
             host, port = address.rsplit(":", 1)
@@ -126,6 +127,15 @@ class Client:
                   (b"" if body is None else
                    frame(DATA, END_STREAM, stream, message(body))))
 
+    def send_data(self, stream, body, piece=16384):
+        """Pieces of a body that goes on, as the connection's window lets
+        them; the stream's window is the caller's care."""
+        for at in range(0, len(body), piece):
+            part = body[at:at + piece]
+            self.until(lambda need=len(part): self.window >= need)
+            self.window -= len(part)
+            self.send(frame(DATA, 0, stream, part))
+
     def _await(self, write=False, seconds=20):
         ready = select.select([self.sock] if self.reading or not write
                               else [], [self.sock] if write else [], [],
@@ -167,6 +177,8 @@ class Client:
                 self.acks += 1
             elif kind == DATA:
                 self.data += size
+            elif kind == WINDOW_UPDATE and stream == 0:
+                self.window += int.from_bytes(payload, "big")
             elif kind == HEADERS:
                 self.statuses[stream] = self.statuses.get(stream, 0) + 1
 
