@@ -170,6 +170,11 @@ supervise_give_all(struct supervise *s, const char *role_name, const char *name,
 		/* Opened again for each: copies of one descriptor have one
 		 * place in the file, and who reads first reads it empty. */
 		if ((e = os_file_open(path, &own, NULL)) != ERR_OK) {
+			log_error("supervisor.give",
+				  "%s.%u did not get %s, it goes on with what "
+				  "it had: %s cannot be opened again: %s",
+				  role_name, s->roles[i].index, name, path,
+				  err_text(e));
 			ret = e;
 			continue;
 		}
