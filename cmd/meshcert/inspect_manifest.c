@@ -25,6 +25,7 @@ manifest_put(struct manifest *m, const char *section, const char *key,
 				 m->name == NULL ? "" : m->name,
 				 m->name == NULL ? "" : " ", section, key);
 
+	why_clean(where); /* names and keys are anybody's bytes */
 	inspect_put_text(m->in, where, text);
 	m->found++;
 	mem_free(where);
