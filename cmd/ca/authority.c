@@ -32,6 +32,14 @@ authority_request_free(struct request *rq)
 	mem_free(rq);
 }
 
+bool
+authority_has_asker(const struct authority *a, const struct request *rq)
+{
+	const struct front_link *f = &a->fronts[rq->front];
+
+	return f->ipc != NULL && f->epoch == rq->front_epoch;
+}
+
 void
 authority_answer(struct authority *a, struct request *rq, enum err e,
 		 struct slice text, struct slice cert, uint32_t generation)
@@ -45,8 +53,7 @@ authority_answer(struct authority *a, struct request *rq, enum err e,
 
 	if (e != ERR_OK)
 		metric_add(a->metrics, M_FAILURES, err_index(e), 1);
-	/* A front that died and came back did not ask this. */
-	if (f->ipc != NULL && f->epoch == rq->front_epoch) {
+	if (authority_has_asker(a, rq)) {
 		buf_reset(&a->out);
 		msg_result_write(&a->out, &m);
 		(void)ipc_send(f->ipc, MSG_RESULT, rq->front_id,

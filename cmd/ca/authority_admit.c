@@ -34,6 +34,7 @@ static const char *const refusal_reasons[] = {
 	[REFUSAL_SHARE] = "its share of the queue was full (limit.queue)",
 	[REFUSAL_BUSY] = "the queue was full (limit.queue)",
 	[REFUSAL_LATE] = "the caller's deadline had passed before its turn",
+	[REFUSAL_GONE] = "the front that asked had died before its turn",
 	[REFUSAL_UNPROVEN] = "join tokens that are not valid",
 };
 
@@ -273,6 +274,14 @@ admit_drop_late(struct authority *a, struct request *rq)
 			 SLICE_NONE, 0);
 }
 
+/* Nobody is left to take the answer. */
+static void
+admit_drop_orphan(struct authority *a, struct request *rq)
+{
+	refusals_add(a, rq, REFUSAL_GONE);
+	authority_answer(a, rq, ERR_CANCELLED, SLICE_NONE, SLICE_NONE, 0);
+}
+
 struct request *
 authority_next(struct authority *a)
 {
@@ -285,6 +294,10 @@ authority_next(struct authority *a)
 		if (rq->issue.deadline.ns != 0 &&
 		    mono_is_before(rq->issue.deadline, now)) {
 			admit_drop_late(a, rq);
+			continue;
+		}
+		if (!authority_has_asker(a, rq)) {
+			admit_drop_orphan(a, rq);
 			continue;
 		}
 		a->allowed = false;

@@ -80,6 +80,7 @@ enum refusal_cause {
 	REFUSAL_SHARE,
 	REFUSAL_BUSY,
 	REFUSAL_LATE,
+	REFUSAL_GONE,
 	REFUSAL_UNPROVEN
 };
 
@@ -151,6 +152,8 @@ struct authority {
 /* authority.c */
 /* There may be something to do. */
 void authority_wake(struct authority *a);
+/* False: the front that asked has died, even if it came back. */
+bool authority_has_asker(const struct authority *a, const struct request *rq);
 void authority_request_free(struct request *rq);
 void authority_answer(struct authority *a, struct request *rq, enum err e,
 		      struct slice text, struct slice cert,

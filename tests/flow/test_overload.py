@@ -3,6 +3,7 @@ and connections without end. Whoever is within their limits is served."""
 
 import concurrent.futures
 import contextlib
+import contextlib
 import json
 import os
 import re
@@ -211,7 +212,8 @@ def held_up(make_ours):
 
     yield one, lambda: os.kill(signer, signal.SIGSTOP), \
         lambda: os.kill(signer, signal.SIGCONT), waiting
-    os.kill(signer, signal.SIGCONT)
+    with contextlib.suppress(ProcessLookupError):  # a test may have ended it
+        os.kill(signer, signal.SIGCONT)
 
 
 FLOOD = 1200
@@ -274,6 +276,30 @@ def test_a_first_issue_goes_before_the_renewals_of_a_fleet(held_up):
 def test_a_renewal_waits_for_its_turn_among_the_fleet_s(held_up):
     """The contrast: the same caller, served before."""
     assert place_behind_a_fleet(held_up, True) == FLEET
+
+
+def test_what_a_dead_front_asked_for_is_not_signed(held_up):
+    """But what was at the signer already."""
+    one, hold, go, waiting = held_up
+    csr, token = pki.new_csr(pki.new_key()), one.issuer.token("shop", "flood")
+    (front,) = one.roles()["front"]
+    hold()
+    with one.channel() as channel:
+        calls = [start_call(channel, csr, token) for _ in range(FLOOD)]
+        waiting(FLOOD)
+        os.kill(front, signal.SIGKILL)
+        assert {c.code() for c in calls} == {CODE.UNAVAILABLE}
+        until(lambda: one.roles().get("front", [front]) != [front],
+              "another front was there")
+    go()
+    until(lambda: isinstance(ask(one, "other"), list), "it went on")
+    one.stop()
+    signed = sum(e["identity"].endswith("/flood")
+                 for e in events(one, "issued"))
+    gone = sum(e["count"] for e in events(one, "refused_many")
+               if "front that asked" in e["reason"])
+    assert signed <= AT_SIGNER
+    assert signed + gone == FLOOD
 
 
 def test_past_its_deadline_nothing_is_done_for_a_request(make_ours):
