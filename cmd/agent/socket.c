@@ -51,6 +51,7 @@ struct agent_socket {
 	size_t peer_peak; /* since memory was given back */
 	size_t peers_max;
 	struct ev_timer *trim;
+	bool has_gone; /* a peer, since the timer was started */
 };
 
 /* ---- health -------------------------------------------------------------- */
@@ -94,6 +95,17 @@ agent_socket_allows(const struct conf_list *allow, uid_t own, uid_t peer)
 	return false;
 }
 
+static void socket_on_trim(void *arg);
+
+static void
+socket_start_trim(struct agent_socket *s)
+{
+	s->has_gone = false;
+	must(ev_timer_start(s->a->loop, TRIM_REST_MS, socket_on_trim, s,
+			    &s->trim) == ERR_OK);
+}
+
+/* Again, until a whole rest has passed in which nobody went. */
 static void
 socket_on_trim(void *arg)
 {
@@ -101,16 +113,17 @@ socket_on_trim(void *arg)
 
 	os_mem_trim();
 	s->peer_peak = s->peer_cnt;
+	if (s->has_gone)
+		socket_start_trim(s);
 }
 
 static void
 socket_plan_trim(struct agent_socket *s)
 {
-	if (s->trim != NULL || s->peer_peak - s->peer_cnt < TRIM_PEERS ||
-	    s->peer_peak - s->peer_cnt < s->peer_cnt)
-		return;
-	must(ev_timer_start(s->a->loop, TRIM_REST_MS, socket_on_trim, s,
-			    &s->trim) == ERR_OK);
+	s->has_gone = true;
+	if (s->trim == NULL && s->peer_peak - s->peer_cnt >= TRIM_PEERS &&
+	    s->peer_peak - s->peer_cnt >= s->peer_cnt)
+		socket_start_trim(s);
 }
 
 static void

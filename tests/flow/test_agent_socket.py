@@ -302,10 +302,12 @@ def test_memory_of_connections_that_are_gone_is_given_back(
         peer.sendall(hello)
     for peer in peers:
         assert peer.recv(1)
-    assert own_kb() > before + 2000
+    grown = own_kb() - before
+    assert grown > 2000
     for peer in peers:
         peer.close()
-    until(lambda: own_kb() < before + 600, "it was given back")
+    # Pages that hold something else besides stay.
+    until(lambda: own_kb() - before < grown / 3, "most of it was given back")
 
 
 def test_a_mounted_pair_without_roots_stays_and_the_ca_gives_the_roots(
