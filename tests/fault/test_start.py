@@ -1,6 +1,7 @@
 """A role that hangs while it starts, or does not get all that it asks for in
 it: it is ended and started again, alone, and all goes on."""
 
+import contextlib
 import itertools
 import os
 import signal
@@ -17,8 +18,10 @@ ROLES = ("front", "authority", "signer", "public")
 
 
 def kill(one, role):
-    for pid in one.roles()[role]:
-        os.kill(pid, signal.SIGKILL)
+    """A fault that was armed late may just have ended it, before this."""
+    for pid in until(lambda: one.roles().get(role), f"{role} was there"):
+        with contextlib.suppress(ProcessLookupError):
+            os.kill(pid, signal.SIGKILL)
 
 
 def await_ready(one, what):
