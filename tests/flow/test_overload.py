@@ -574,7 +574,8 @@ def growth_by_half_requests(make_ours, budget):
     return grown / 1024, refused
 
 
-def test_half_requests_take_no_more_memory_than_their_budget(make_ours):
+def test_half_requests_take_no_more_memory_than_their_budget(
+        make_ours, own_memory):
     grown, refused = growth_by_half_requests(make_ours, "8M")
     assert grown < 8 + 8
     assert refused > 1800
