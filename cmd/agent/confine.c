@@ -18,18 +18,6 @@ confine_is_set(const char *path)
 	return path != NULL && *path != '\0';
 }
 
-static char *
-confine_dup_parent(const char *path)
-{
-	const char *slash = strrchr(path, '/');
-
-	if (slash == NULL)
-		return mem_dup_str(".");
-	if (slash == path)
-		return mem_dup_str("/");
-	return mem_dup_slice_str(slice_of(path, (size_t)(slash - path)));
-}
-
 /* folder is taken. */
 static enum err
 confine_add(struct sandbox_ask *ask, char *folder, struct why *why)
@@ -63,7 +51,7 @@ confine_add_file(struct sandbox_ask *ask, const char *key, const char *path,
 
 	if (!confine_is_set(path))
 		return ERR_OK;
-	folder = confine_dup_parent(path);
+	folder = os_dup_parent(path);
 	if (!os_file_exists(folder))
 		log_info("sandbox",
 			 "%s: the folder of %s is not there: what is put there "
@@ -71,7 +59,7 @@ confine_add_file(struct sandbox_ask *ask, const char *key, const char *path,
 			 key, path);
 	ret = confine_add(ask, folder, why);
 	if (ret == ERR_OK && realpath(path, real) != NULL)
-		ret = confine_add(ask, confine_dup_parent(real), why);
+		ret = confine_add(ask, os_dup_parent(real), why);
 	return ret;
 }
 
@@ -133,14 +121,14 @@ confine_plan_writes(const struct agent *a, struct sandbox_ask *ask,
 	ret = agent_socket_make_dir(c, c->listen_socket, why);
 	if (ret != ERR_OK)
 		return ret;
-	ask->write[ask->write_cnt++] = confine_dup_parent(c->listen_socket);
+	ask->write[ask->write_cnt++] = os_dup_parent(c->listen_socket);
 	/* Somebody may serve there: then ours is the other one. */
 	if (os_file_exists(c->listen_socket)) {
 		ret = agent_socket_make_dir(c, c->listen_files_socket, why);
 		if (ret != ERR_OK)
 			return ret;
 		ask->write[ask->write_cnt++] =
-			confine_dup_parent(c->listen_files_socket);
+			os_dup_parent(c->listen_files_socket);
 	}
 	if (!confine_is_set(c->output_dir))
 		return ERR_OK;
@@ -151,7 +139,7 @@ confine_plan_writes(const struct agent *a, struct sandbox_ask *ask,
 	ask->write[ask->write_cnt++] =
 		stat(c->output_dir, &st) == 0 && S_ISDIR(st.st_mode)
 			? mem_dup_str(c->output_dir)
-			: confine_dup_parent(c->output_dir);
+			: os_dup_parent(c->output_dir);
 	return ERR_OK;
 }
 

@@ -36,6 +36,7 @@ static const char *const refusal_reasons[] = {
 	[REFUSAL_LATE] = "the caller's deadline had passed before its turn",
 	[REFUSAL_GONE] = "the front that asked had died before its turn",
 	[REFUSAL_UNPROVEN] = "join tokens that are not valid",
+	[REFUSAL_MANY] = "for several reasons: see the metrics",
 };
 
 /* ---- counted refusals --------------------------------------------------- */
@@ -87,9 +88,12 @@ refusals_find(struct authority *a, const char *name, enum refusal_cause cause)
 	if (a->refusal_cnt == REFUSALS_MAX)
 		return &a->refusals[REFUSALS_MAX - 1];
 	r = &a->refusals[a->refusal_cnt++];
+	if (a->refusal_cnt == REFUSALS_MAX) {
+		cause = REFUSAL_MANY;
+		name = "(others)";
+	}
 	*r = (struct refusal){.cause = cause};
-	(void)snprintf(r->name, sizeof(r->name), "%s",
-		       a->refusal_cnt == REFUSALS_MAX ? "(others)" : name);
+	(void)snprintf(r->name, sizeof(r->name), "%s", name);
 	return r;
 }
 

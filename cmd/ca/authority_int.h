@@ -81,7 +81,8 @@ enum refusal_cause {
 	REFUSAL_BUSY,
 	REFUSAL_LATE,
 	REFUSAL_GONE,
-	REFUSAL_UNPROVEN
+	REFUSAL_UNPROVEN,
+	REFUSAL_MANY
 };
 
 struct refusal {

@@ -84,14 +84,10 @@ jwks_read_file(void *arg)
 static enum err
 jwks_watch_file(struct jwks_source *src)
 {
-	char *dir = mem_dup_str(src->file);
-	char *slash = strrchr(dir, '/');
-	enum err ret;
+	char *dir = os_dup_parent(src->file);
+	enum err ret = ev_watch_start(src->front->loop, dir, jwks_read_file,
+				      src, &src->watch);
 
-	if (slash != NULL)
-		*(slash == dir ? slash + 1 : slash) = '\0';
-	ret = ev_watch_start(src->front->loop, slash == NULL ? "." : dir,
-			     jwks_read_file, src, &src->watch);
 	mem_free(dir);
 	return ret;
 }

@@ -444,13 +444,9 @@ static void
 supervisor_watch_dir_of(struct supervisor *s, const char *file, ev_watch_cb *cb,
 			struct ev_watch **watch)
 {
-	char *dir = mem_dup_str(file);
-	char *slash = strrchr(dir, '/');
+	char *dir = os_dup_parent(file);
 
-	if (slash != NULL)
-		*(slash == dir ? slash + 1 : slash) = '\0';
-	if (ev_watch_start(s->loop, slash == NULL ? "." : dir, cb, s, watch) !=
-	    ERR_OK)
+	if (ev_watch_start(s->loop, dir, cb, s, watch) != ERR_OK)
 		log_warn(
 			"supervisor.watch",
 			"%s cannot be watched: changes count after SIGHUP only",

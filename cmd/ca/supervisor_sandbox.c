@@ -9,20 +9,6 @@
 #include "ca/supervisor_int.h"
 #include "os/os.h"
 
-static char *
-sandbox_dir_of(const char *path)
-{
-	char *dir = mem_dup_str(path);
-	char *slash = strrchr(dir, '/');
-
-	if (slash == NULL) {
-		mem_free(dir);
-		return mem_dup_str(".");
-	}
-	slash[slash == dir ? 1 : 0] = '\0';
-	return dir;
-}
-
 static bool
 sandbox_is_below(const char *path, const char *dir)
 {
@@ -42,7 +28,7 @@ sandbox_add_dir_of(struct supervisor *s, struct sandbox_ask *ask,
 
 	if (path == NULL || *path == '\0')
 		return ERR_OK;
-	dir = sandbox_dir_of(path);
+	dir = os_dup_parent(path);
 	for (size_t i = 0; i < ask->read_cnt; i++) {
 		if (strcmp(ask->read[i], dir) == 0) {
 			mem_free(dir);

@@ -13,6 +13,7 @@
 
 #include "base/mem.h"
 #include "ev/ev_int.h"
+#include "os/os.h"
 
 enum {
 	REST_MS = 20
@@ -115,13 +116,7 @@ watch_split(struct ev_watch *w, const char *path)
 	w->path = mem_dup_slice_str(slice_of(path, len));
 	slash = strrchr(w->path, '/');
 	w->name = slash == NULL ? w->path : slash + 1;
-	if (slash == NULL)
-		w->parent = mem_dup_str(".");
-	else if (slash == w->path)
-		w->parent = mem_dup_str("/");
-	else
-		w->parent = mem_dup_slice_str(
-			slice_of(w->path, (size_t)(slash - w->path)));
+	w->parent = os_dup_parent(w->path);
 }
 
 /* see ev.h */

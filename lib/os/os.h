@@ -32,6 +32,8 @@ MUST_USE enum err os_file_write_atomic(const char *path, struct slice bytes,
 MUST_USE enum err os_dir_make(const char *path, mode_t mode, uid_t uid,
 			      gid_t gid, struct why *why);
 bool os_file_exists(const char *path);
+/* The folder that holds the path, by its text; owned by the caller. */
+char *os_dup_parent(const char *path);
 /* Opens for reading, close-on-exec. */
 MUST_USE enum err os_file_open(const char *path, int *fd_out, struct why *why);
 

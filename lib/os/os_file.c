@@ -217,8 +217,8 @@ os_write_all(int fd, struct slice bytes)
 	return ERR_OK;
 }
 
-/* The folder that holds the path; owned by the caller. */
-static char *
+/* see os.h */
+char *
 os_dup_parent(const char *path)
 {
 	const char *slash = strrchr(path, '/');

@@ -9,6 +9,7 @@
 #include <unistd.h>
 
 #include "base/mem.h"
+#include "os/os.h"
 #include "store/store_int.h"
 
 enum {
@@ -214,17 +215,10 @@ out:
 static enum err
 store_sync_dir(struct store *s, struct why *why)
 {
-	char *dir = mem_dup_str(s->path);
-	char *slash = strrchr(dir, '/');
+	char *dir = os_dup_parent(s->path);
+	int fd = open(dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 	enum err ret = ERR_OK;
-	int fd;
 
-	if (slash == dir)
-		slash++;
-	if (slash != NULL)
-		*slash = '\0';
-	fd = open(slash == NULL ? "." : dir,
-		  O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 	if (fd < 0 || fsync(fd) != 0)
 		ret = why_set(why, err_from_errno(errno),
 			      "record: cannot sync the folder of %s: %s",
